@@ -1,0 +1,3 @@
+/** Stand-ins for `@std/streams`, for machines without JSR: see ../../registry.ts. */
+export * from "./to_array_buffer.ts";
+export * from "./to_text.ts";
