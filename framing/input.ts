@@ -1,0 +1,69 @@
+import { LARGE_BUFFER, largeBuffers } from "./pool.ts";
+
+/** What an idle connection pins. */
+const IDLE_BUFFER = 1024;
+
+/**
+ * The bytes of a connection that have arrived and are not decoded yet: those between `start` and `end`. Reads go
+ * into a small buffer until one fills it, then into a pooled large one until so little arrives that the small one
+ * would have done.
+ */
+export class Input {
+  /** The buffer that is read into; may change with each {@linkcode space}. */
+  bytes: Uint8Array<ArrayBuffer>;
+  /** Where the bytes that are not decoded yet begin. */
+  start = 0;
+  /** Where they end. */
+  end = 0;
+  readonly #idle: Uint8Array<ArrayBuffer> = new Uint8Array(IDLE_BUFFER);
+  #lastRead = 0;
+
+  constructor() {
+    this.bytes = this.#idle;
+  }
+
+  /** Where the next bytes are to be read into; never empty as long as the decoder leaves less than 1 KiB. */
+  space(): Uint8Array {
+    if (this.bytes === this.#idle) {
+      if (this.end === IDLE_BUFFER) this.#moveTo(largeBuffers.take());
+    } else if (this.#lastRead <= IDLE_BUFFER && this.end - this.start < IDLE_BUFFER) {
+      this.#leaveLarge();
+    }
+    if (this.start > 0) {
+      this.bytes.copyWithin(0, this.start, this.end);
+      this.end -= this.start;
+      this.start = 0;
+    }
+    return this.end === 0 ? this.bytes : this.bytes.subarray(this.end);
+  }
+
+  /** Counts `length` more bytes that were read into {@linkcode space}. */
+  received(length: number): void {
+    this.end += length;
+    this.#lastRead = length;
+  }
+
+  /** Forgets what is not decoded, and how much arrived last. */
+  clear(): void {
+    this.start = this.end = this.#lastRead = 0;
+  }
+
+  /** Gives the pooled buffer back; no read may be under way. */
+  release(): void {
+    this.clear();
+    if (this.bytes.length === LARGE_BUFFER) this.#leaveLarge();
+  }
+
+  #leaveLarge(): void {
+    const large = this.bytes;
+    this.#moveTo(this.#idle);
+    largeBuffers.give(large);
+  }
+
+  #moveTo(buffer: Uint8Array<ArrayBuffer>): void {
+    buffer.set(this.bytes.subarray(this.start, this.end));
+    this.bytes = buffer;
+    this.end -= this.start;
+    this.start = 0;
+  }
+}

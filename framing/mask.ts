@@ -1,0 +1,81 @@
+/** A masking key is held as a number, its first byte in the lowest eight bits. */
+
+/** From this length on a view of 32-bit words is worth its 23 ns (`deno task bench:micro`). */
+const WORDS_FROM = 48;
+
+/**
+ * Masks or unmasks `bytes[start..end)` in place: octet i is XORed with octet i MOD 4 of the key
+ * ({@link https://www.rfc-editor.org/rfc/rfc6455#section-5.3 | RFC 6455 §5.3}).
+ *
+ * @param bytes The buffer.
+ * @param start Where the payload begins.
+ * @param end Where it ends.
+ * @param key The masking key, its first byte in the lowest eight bits.
+ * @returns All resulting bytes ORed: below 0x80 in every octet if and only if the payload is ASCII.
+ *
+ * @example The masked "Hello" of RFC 6455 §5.7
+ * ```ts
+ * import { applyMask } from "@wsconn/ws/framing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const payload = Uint8Array.of(0x7f, 0x9f, 0x4d, 0x51, 0x58);
+ * applyMask(payload, 0, 5, 0x3d_21_fa_37);
+ * assertEquals(new TextDecoder().decode(payload), "Hello");
+ * ```
+ */
+export function applyMask(bytes: Uint8Array, start: number, end: number, key: number): number {
+  let seen = 0;
+  let at = start;
+  if (end - start >= WORDS_FROM) {
+    while ((bytes.byteOffset + at & 3) !== 0) {
+      seen |= bytes[at]! ^= key & 0xff;
+      key = rotateKey(key, 1);
+      at++;
+    }
+    // Every machine that Deno runs on is little-endian, so the key needs no swapping.
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at, end - at >> 2);
+    const length = words.length;
+    for (let i = 0; i < length; i++) seen |= words[i]! ^= key;
+    at += length << 2;
+  }
+  const k0 = key & 0xff, k1 = key >>> 8 & 0xff, k2 = key >>> 16 & 0xff, k3 = key >>> 24;
+  for (; at + 3 < end; at += 4) {
+    seen |= (bytes[at]! ^= k0) | (bytes[at + 1]! ^= k1) | (bytes[at + 2]! ^= k2) |
+      (bytes[at + 3]! ^= k3);
+  }
+  if (at < end) seen |= bytes[at]! ^= k0;
+  if (at + 1 < end) seen |= bytes[at + 1]! ^= k1;
+  if (at + 2 < end) seen |= bytes[at + 2]! ^= k2;
+  return seen;
+}
+
+/** The key with which to go on after `count` bytes have been masked. */
+export function rotateKey(key: number, count: number): number {
+  const bits = (count & 3) << 3;
+  return bits === 0 ? key : key >>> bits | key << 32 - bits;
+}
+
+const keys = new Uint32Array(1024);
+let unused = 0;
+
+/**
+ * A fresh masking key, not to be guessed: every one from `crypto.getRandomValues`
+ * ({@link https://www.rfc-editor.org/rfc/rfc6455#section-10.3 | RFC 6455 §10.3}), which is asked for 1,024 at a time.
+ *
+ * @returns The key.
+ *
+ * @example
+ * ```ts
+ * import { nextMaskKey } from "@wsconn/ws/framing";
+ * import { assertNotEquals } from "@std/assert";
+ *
+ * assertNotEquals(nextMaskKey(), nextMaskKey());
+ * ```
+ */
+export function nextMaskKey(): number {
+  if (unused === 0) {
+    crypto.getRandomValues(keys);
+    unused = keys.length;
+  }
+  return keys[--unused]!;
+}

@@ -1,0 +1,112 @@
+import { applyMask } from "./mask.ts";
+import { LARGE_BUFFER, largeBuffers, SMALL_BUFFER, smallBuffers } from "./pool.ts";
+
+/** Bytes that wait to be written: a pooled buffer that frames are gathered in, or a large payload by itself. */
+interface Chunk {
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+  /** Whether `bytes` goes back to the pool. */
+  pooled: boolean;
+  /** A large payload that is masked on its way out, so that its owner's bytes stay as they are. */
+  maskKey: number | undefined;
+}
+
+/**
+ * The frames that wait to be written, in order. Only whole frames enter, so a control frame can be put between any
+ * two of them, and nothing else needs a lock.
+ */
+export class Output {
+  /** How many bytes wait, those that are being written included. */
+  size = 0;
+  /** The buffer that {@linkcode reserve} found room in. */
+  tail: Uint8Array = new Uint8Array(0);
+  readonly #chunks: Chunk[] = [];
+  /** Whether the first chunk is being written, and so must stay where it is. */
+  #writing = false;
+
+  /** Finds room for `length` more bytes, at most {@linkcode LARGE_BUFFER}, in `tail`; returns where it begins. */
+  reserve(length: number): number {
+    const last = this.#chunks.at(-1);
+    if (last === undefined || !last.pooled || last.end + length > last.bytes.length) {
+      this.#extend(last, length);
+    }
+    const { bytes, end } = this.#chunks.at(-1)!;
+    this.tail = bytes;
+    return end;
+  }
+
+  /** Counts in the `length` bytes that were written into `tail` where {@linkcode reserve} said. */
+  commit(length: number): void {
+    this.#chunks.at(-1)!.end += length;
+    this.size += length;
+  }
+
+  /** Adds a payload without copying it: it must stay as it is until it is written. */
+  push(payload: Uint8Array, maskKey: number | undefined): void {
+    this.#chunks.push({ bytes: payload, start: 0, end: payload.length, pooled: false, maskKey });
+    this.size += payload.length;
+  }
+
+  /** What is to be written next, or `undefined` if nothing waits. Report to {@linkcode written} how much of it was. */
+  next(): Uint8Array | undefined {
+    const first = this.#chunks[0];
+    if (first === undefined) return undefined;
+    this.#writing = true;
+    const { bytes, start, end } = first.maskKey === undefined
+      ? first
+      : this.#maskPart(first, first.maskKey);
+    return bytes.subarray(start, end);
+  }
+
+  /** Takes away the first `length` bytes, which have been written. */
+  written(length: number): void {
+    this.#writing = false;
+    this.size -= length;
+    const first = this.#chunks[0]!;
+    first.start += length;
+    if (first.start === first.end) this.#giveBack(this.#chunks.shift()!);
+  }
+
+  /** Drops what waits; no write may be under way. */
+  release(): void {
+    this.#writing = false;
+    this.size = 0;
+    this.#chunks.splice(0).forEach((chunk) => this.#giveBack(chunk));
+  }
+
+  #extend(last: Chunk | undefined, length: number): void {
+    const movable = last?.pooled && last.bytes.length === SMALL_BUFFER &&
+      !(this.#writing && this.#chunks.length === 1);
+    const needed = last?.pooled ? LARGE_BUFFER : length;
+    const bytes = needed > SMALL_BUFFER ? largeBuffers.take() : smallBuffers.take();
+    const chunk: Chunk = { bytes, start: 0, end: 0, pooled: true, maskKey: undefined };
+    if (movable && last.end - last.start + length <= LARGE_BUFFER) {
+      // a burst that outgrows the small buffer goes on in a large one, to leave in a single write
+      bytes.set(last.bytes.subarray(last.start, last.end));
+      chunk.end = last.end - last.start;
+      this.#giveBack(this.#chunks.pop()!);
+    }
+    this.#chunks.push(chunk);
+  }
+
+  /** Masks the next part of a payload into a pooled buffer and puts it in front. */
+  #maskPart(payload: Chunk, maskKey: number): Chunk {
+    const bytes = largeBuffers.take();
+    const end = Math.min(payload.end - payload.start, bytes.length);
+    bytes.set(payload.bytes.subarray(payload.start, payload.start + end));
+    applyMask(bytes, 0, end, maskKey); // a part is a multiple of four bytes, so the key needs no rotating
+    payload.start += end;
+    if (payload.start === payload.end) this.#chunks.shift();
+    const part: Chunk = { bytes, start: 0, end, pooled: true, maskKey: undefined };
+    this.#chunks.unshift(part);
+    return part;
+  }
+
+  #giveBack({ bytes, pooled }: Chunk): void {
+    if (!pooled) return;
+    (bytes.length === LARGE_BUFFER ? largeBuffers : smallBuffers).give(
+      bytes as Uint8Array<ArrayBuffer>,
+    );
+  }
+}

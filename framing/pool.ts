@@ -1,0 +1,29 @@
+/** What a busy connection reads into and writes from. */
+export const LARGE_BUFFER = 64 * 1024;
+/** What the first frames of a burst are gathered in. */
+export const SMALL_BUFFER = 4 * 1024;
+
+/** Buffers of one size that connections lend each other, so that an idle one holds none. */
+class BufferPool {
+  readonly #size: number;
+  readonly #kept: number;
+  readonly #free: Uint8Array<ArrayBuffer>[] = [];
+
+  constructor(size: number, kept: number) {
+    this.#size = size;
+    this.#kept = kept;
+  }
+
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#free.pop() ?? new Uint8Array(this.#size);
+  }
+
+  give(buffer: Uint8Array<ArrayBuffer>): void {
+    if (this.#free.length < this.#kept) this.#free.push(buffer);
+  }
+}
+
+/** Keeps at most 4 MiB. */
+export const largeBuffers: BufferPool = new BufferPool(LARGE_BUFFER, 64);
+/** Keeps at most 1 MiB. */
+export const smallBuffers: BufferPool = new BufferPool(SMALL_BUFFER, 256);

@@ -1,0 +1,56 @@
+import type { WsProtocolError } from "./error.ts";
+import type { WsMessage } from "./message.ts";
+import type { Output } from "./output.ts";
+
+/** Which end of the connection this is: it decides who masks (RFC 6455 §5.1) and who closes TCP first (§7.1.1). */
+export type Role = "client" | "server";
+
+/**
+ * Where a protocol stands: `open`; `closing` once this side has sent its Close and waits for the peer's; `closed`
+ * once both have, or the connection was failed: whatever still arrives is ignored.
+ */
+export type ProtocolState = "open" | "closing" | "closed";
+
+/** What a protocol tells the connection while it decodes. */
+export interface ProtocolEvents {
+  /** A whole message has arrived. Only in the state `open`. */
+  message(message: WsMessage): void;
+  /** A Pong has arrived. */
+  pong(payload: Uint8Array): void;
+}
+
+/** What a protocol does not let the peer exceed. */
+export interface ProtocolLimits {
+  /** The longest message, in bytes; over it the connection is failed with 1009. */
+  maxMessageSize: number;
+}
+
+/**
+ * The rules of one connection, for bytes in and bytes out: decodes what has arrived, answers Ping and Close by itself,
+ * and keeps the state. It moves no bytes: read into {@linkcode space}, call {@linkcode receive}, and write what stands
+ * in {@linkcode output}.
+ */
+export interface Protocol {
+  /** Where the connection stands. */
+  readonly state: ProtocolState;
+  /** What the peer's Close frame said, once it has arrived. */
+  readonly received: { readonly code: number; readonly reason: string } | undefined;
+  /** Why the connection was failed, if it was. */
+  readonly error: WsProtocolError | undefined;
+  /** The frames to write. */
+  readonly output: Output;
+  /** The buffer that the next bytes are to be read into. */
+  space(): Uint8Array;
+  /** Decodes the next `length` bytes, which have been read into {@linkcode space}. Never throws: see `state` and `error`. */
+  receive(length: number): void;
+  /** Appends a message to the output. In the state `open` only. */
+  send(message: WsMessage): void;
+  /** Appends a Ping with this payload, at most 125 bytes. In the state `open` only. */
+  ping(payload: Uint8Array): void;
+  /** Appends a Close; nothing can be sent after it. Does nothing in any other state than `open`. */
+  close(code: number, reason: string): void;
+  /** To be called when the output has been written, after having grown long: appends what was held back. */
+  drained(): void;
+  /** Gives the buffers back, except those that are being read into or written from. */
+  release(part: "input" | "output"): void;
+}

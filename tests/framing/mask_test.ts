@@ -1,0 +1,43 @@
+import { assert, assertEquals } from "@std/assert";
+import { applyMask, nextMaskKey } from "../../framing/mod.ts";
+import { rotateKey } from "../../framing/mask.ts";
+import { randomBytes, seeded } from "../helpers/bytes.ts";
+
+/** RFC 6455 §5.3, to the letter. */
+function maskedByTheBook(payload: Uint8Array, key: number): Uint8Array {
+  const octets = [key, key >>> 8, key >>> 16, key >>> 24].map((octet) => octet & 0xff);
+  return payload.map((octet, i) => octet ^ octets[i % 4]!);
+}
+
+Deno.test("RFC 6455 §5.3: every length, at every alignment, is masked as by the book", () => {
+  const random = seeded(2);
+  for (const length of [...Array(140).keys(), 1000, 1023, 4096, 65535]) {
+    for (let offset = 0; offset < 8; offset++) {
+      const key = random(2 ** 32);
+      const buffer = randomBytes(random, offset + length + 5);
+      const expected = buffer.slice();
+      const payload = maskedByTheBook(buffer.slice(offset, offset + length), key);
+      expected.set(payload, offset);
+      const seen = applyMask(buffer, offset, offset + length, key);
+      assertEquals(buffer, expected);
+      assertEquals((seen & 0x80808080) === 0, payload.every((octet) => octet < 0x80));
+    }
+  }
+});
+
+Deno.test("masking can be interrupted anywhere and goes on with the rotated key", () => {
+  const random = seeded(3);
+  for (let cut = 0; cut <= 100; cut++) {
+    const key = random(2 ** 32);
+    const payload = randomBytes(random, 100);
+    const expected = maskedByTheBook(payload, key);
+    applyMask(payload, 0, cut, key);
+    applyMask(payload, cut, 100, rotateKey(key, cut));
+    assertEquals(payload, expected);
+  }
+});
+
+Deno.test("RFC 6455 §10.3: masking keys do not repeat", () => {
+  const keys = new Set(Array.from({ length: 5000 }, nextMaskKey));
+  assert(keys.size > 4990); // of 2^32, 5,000 are expected to have 0.003 pairs alike
+});
