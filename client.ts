@@ -1,0 +1,247 @@
+/**
+ * The client: {@linkcode wsConnect}.
+ *
+ * @example
+ * ```ts
+ * import { wsConnect } from "@wsconn/ws/client";
+ * import { wsServe } from "@wsconn/ws/server";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = wsServe((conn) => conn.send("welcome"), {
+ *   hostname: "127.0.0.1",
+ *   port: 0,
+ * });
+ * await using conn = await wsConnect(server.url);
+ * assertEquals(await conn.recv(), "welcome");
+ * ```
+ *
+ * @module
+ */
+import { toArrayBuffer } from "@std/streams/to-array-buffer";
+import { WsConn } from "./conn.ts";
+import { Rfc6455Protocol } from "./framing/mod.ts";
+import { BodyDecoder } from "./handshake/body.ts";
+import { WsHandshakeError } from "./handshake/error.ts";
+import { checkedHeaders, HeadReader, type ResponseHead } from "./handshake/head.ts";
+import {
+  assertNoReserved,
+  assertProtocols,
+  checkResponse,
+  formatRequest,
+  generateKey,
+} from "./handshake/rfc6455.ts";
+import { type ConnLimits, connLimits, seconds, type WsConnOptions } from "./options.ts";
+import { closeNow, readBody, readHead, writeAll } from "./transport.ts";
+
+export { isOpenWsConn, isWsConn, WsConn, type WsOpening } from "./conn.ts";
+export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+export { WsHandshakeError } from "./handshake/error.ts";
+export { type CloseInfo, type WsMessage, WsProtocolError } from "./framing/mod.ts";
+export type { ConnLimits, WsConnOptions } from "./options.ts";
+
+/** How much of the body of a refusal is kept. */
+const MAX_REFUSAL = 64 * 1024;
+
+/** What {@linkcode wsConnect} can be told. */
+export interface WsConnectOptions extends WsConnOptions {
+  /** Headers to send with the request, such as `Authorization`, `Cookie` or `Origin`. */
+  headers?: HeadersInit | undefined;
+  /** The subprotocols to offer, the preferred one first (RFC 6455 §1.9). */
+  protocols?: string | string[] | undefined;
+  /** Gives up when aborted, at any stage before the connection is open, leaving no socket behind. */
+  signal?: AbortSignal | undefined;
+  /** How long connecting may take from name look-up to the server's answer, in seconds. Default: 10. */
+  handshakeTimeout?: number | undefined;
+  /** Certificates (PEM) to trust besides the system's, for `wss:`. */
+  caCerts?: string[] | undefined;
+  /** The certificate (PEM) that this client shows the server, for `wss:`; goes with `key`. */
+  cert?: string | undefined;
+  /** The private key (PEM) of `cert`. */
+  key?: string | undefined;
+  /**
+   * A connection to use as it is rather than dialing one: a Unix socket, a tunnel, TLS of your own. It belongs to the
+   * WebSocket from then on, and is closed if the handshake fails.
+   */
+  conn?: Deno.Conn | undefined;
+}
+
+/**
+ * Opens a WebSocket connection to a server ({@link https://www.rfc-editor.org/rfc/rfc6455#section-4.1 | RFC 6455 §4.1}).
+ * Needs the permission `--allow-net` for the server, unless `options.conn` is given.
+ *
+ * @param url Where to: `ws:` or `wss:`, or `http:` or `https:` meaning the same. A user name and password in it are sent
+ * as `Authorization`.
+ * @param options Headers, subprotocols, limits, TLS.
+ * @returns The open connection.
+ * @throws {SyntaxError} If the URL is not one of a WebSocket, or a subprotocol is not a token.
+ * @throws {TypeError} If a header is one that the handshake sets, or its value has a line break.
+ * @throws {WsHandshakeError} If the server refuses, or answers wrongly; with its `status`, `headers` and `body`.
+ * @throws {Deno.errors.TimedOut} If it takes longer than `handshakeTimeout`.
+ * @throws The reason of `signal` if it is aborted, and what `Deno.connect` throws if there is no connection to be had.
+ *
+ * @example Send a message and wait for the answer
+ * ```ts
+ * import { wsConnect, wsServe } from "@wsconn/ws";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = wsServe(async (conn) => {
+ *   for await (const message of conn) await conn.send(`You said ${message}`);
+ * }, { hostname: "127.0.0.1", port: 0 });
+ *
+ * await using conn = await wsConnect(server.url, { headers: { "x-name": "Ada" } });
+ * await conn.send("hello");
+ * assertEquals(await conn.recv(), "You said hello");
+ * ```
+ */
+export async function wsConnect(
+  url: string | URL,
+  options: WsConnectOptions = {},
+): Promise<WsConn> {
+  const target = parseUrl(url);
+  const protocols = [options.protocols ?? []].flat();
+  assertProtocols(protocols);
+  const headers = checkedHeaders(options.headers);
+  assertNoReserved(headers);
+  if (!headers.has("authorization") && (target.username !== "" || target.password !== "")) {
+    headers.set("authorization", basicAuthorization(target));
+  }
+  const limits = connLimits(options);
+  const handshakeTimeout = seconds("handshakeTimeout", options.handshakeTimeout, 10);
+  const { signal } = options;
+  signal?.throwIfAborted();
+
+  const canceller = new AbortController();
+  const onAbort = () => canceller.abort(signal?.reason);
+  signal?.addEventListener("abort", onAbort);
+  const timer = setTimeout(() => {
+    const message = `Cannot connect to ${target.host}: no answer within ${handshakeTimeout} s`;
+    canceller.abort(new Deno.errors.TimedOut(message));
+  }, handshakeTimeout * 1000);
+  let conn: Deno.Conn | undefined;
+  // closing the connection makes whatever waits on it fail at once
+  canceller.signal.addEventListener("abort", () => conn && closeNow(conn));
+  try {
+    conn = options.conn ?? await dial(target, options, canceller.signal, (c) => conn = c);
+    canceller.signal.throwIfAborted();
+    return await open(conn, target, protocols, headers, limits);
+  } catch (error) {
+    if (conn !== undefined) closeNow(conn);
+    canceller.signal.throwIfAborted();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+function parseUrl(url: string | URL): URL {
+  const target = URL.parse(url);
+  if (target === null) throw new SyntaxError(`Cannot connect to "${url}": it is not a URL`);
+  // the WHATWG's WebSocket takes http: and https: too
+  if (target.protocol === "http:") target.protocol = "ws:";
+  if (target.protocol === "https:") target.protocol = "wss:";
+  if (target.protocol !== "ws:" && target.protocol !== "wss:") {
+    throw new SyntaxError(`Cannot connect to "${url}": its scheme must be ws: or wss:`);
+  }
+  // RFC 6455 §3
+  if (target.hash !== "" || target.href.endsWith("#")) {
+    throw new SyntaxError(`Cannot connect to "${url}": it must not have a fragment`);
+  }
+  return target;
+}
+
+function basicAuthorization({ username, password }: URL): string {
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return "Basic " + btoa(String.fromCharCode(...new TextEncoder().encode(credentials)));
+}
+
+/** Connects TCP and, for `wss:`, TLS. Tells `onConn` of each connection as soon as it has to be closed on failure. */
+async function dial(
+  url: URL,
+  { caCerts, cert, key }: WsConnectOptions,
+  signal: AbortSignal,
+  onConn: (conn: Deno.Conn) => void,
+): Promise<Deno.Conn> {
+  const secure = url.protocol === "wss:";
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const port = Number(url.port) || (secure ? 443 : 80);
+  const tls = { hostname, ...(caCerts === undefined ? {} : { caCerts }) };
+  if (secure && cert !== undefined && key !== undefined) {
+    // Deno.startTls takes no client certificate. Deno.connectTls takes no signal: what comes too late is closed.
+    const connecting = Deno.connectTls({ ...tls, port, cert, key });
+    connecting.then((conn) => signal.aborted && closeNow(conn), () => {});
+    const conn = await orAbort(connecting, signal);
+    onConn(conn);
+    await conn.handshake();
+    return conn;
+  }
+  const tcp = await Deno.connect({ hostname, port, signal });
+  onConn(tcp);
+  tcp.setNoDelay();
+  if (!secure) return tcp;
+  const conn = await Deno.startTls(tcp, tls);
+  onConn(conn);
+  signal.throwIfAborted();
+  await conn.handshake();
+  return conn;
+}
+
+/** `promise`, unless `signal` is aborted before it settles. */
+function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+  return Promise.race([promise, aborted]);
+}
+
+/** The opening handshake on a connection. */
+async function open(
+  conn: Deno.Conn,
+  url: URL,
+  protocols: string[],
+  headers: Headers,
+  limits: ConnLimits,
+): Promise<WsConn> {
+  const key = generateKey();
+  await writeAll(conn, formatRequest(url, key, protocols, headers));
+  const reader = new HeadReader();
+  const response = await readResponse(conn, reader);
+  if (response.status !== 101) throw await refusal(conn, response, reader.rest);
+  const protocol = checkResponse(response, key, protocols);
+  return new WsConn(conn, {
+    role: "client",
+    line: response.line,
+    headers: response.headers,
+    protocol,
+    extensions: "",
+    rest: reader.rest,
+    framing: (events) => new Rfc6455Protocol("client", events, limits),
+  }, limits);
+}
+
+async function readResponse(conn: Deno.Conn, reader: HeadReader): Promise<ResponseHead> {
+  try {
+    if (await readHead(conn, reader)) return reader.response();
+  } catch (error) {
+    if (!(error instanceof WsHandshakeError)) throw error;
+    throw new WsHandshakeError(0, `The server's answer is not HTTP: ${error.message}`, {
+      cause: error,
+    });
+  }
+  throw new WsHandshakeError(0, "The server closed the connection without an answer");
+}
+
+async function refusal(
+  conn: Deno.Conn,
+  response: ResponseHead,
+  rest: Uint8Array,
+): Promise<WsHandshakeError> {
+  const { status, statusText, headers } = response;
+  const decoder = new BodyDecoder(response, true);
+  const body = new Uint8Array(await toArrayBuffer(readBody(conn, decoder, rest, MAX_REFUSAL)));
+  return new WsHandshakeError(
+    status,
+    `The server refused the connection: ${status} ${statusText}`.trimEnd(),
+    { headers, body },
+  );
+}

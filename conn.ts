@@ -1,0 +1,569 @@
+import { setImmediate } from "node:timers";
+import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+import type { ConnLimits } from "./options.ts";
+import {
+  CloseCode,
+  type CloseInfo,
+  encodeClose,
+  type Protocol,
+  type ProtocolEvents,
+  type Role,
+  type WsMessage,
+} from "./framing/mod.ts";
+
+/** Unread messages up to which the connection reads ahead, and unwritten bytes up to which a send does not wait. */
+const HIGH_WATER = 64 * 1024;
+/** What a message weighs in a queue besides its content, so that empty ones cannot pile up without end. */
+const MESSAGE_WEIGHT = 32;
+
+/** What a connection takes from the handshake that opened it. */
+export interface WsOpening {
+  /** Which end this is. */
+  role: Role;
+  /** The peer's first line: the request line on a server, the status line on a client. */
+  line: string;
+  /** The peer's headers. */
+  headers: Headers;
+  /** The subprotocol agreed on, or "". */
+  protocol: string;
+  /** The extensions agreed on, or "". */
+  extensions: string;
+  /** What the peer sent right behind its handshake. */
+  rest: Uint8Array;
+  /** Makes the framing agreed on. */
+  framing(events: ProtocolEvents): Protocol;
+}
+
+/**
+ * One WebSocket connection, on either side: `recv` and `send`, or the pair of streams they are made of.
+ *
+ * The connection reads ahead up to 64 KiB of unread messages, so that Pings are answered and the peer's Close is seen
+ * while a handler is busy; past that it stops reading and TCP holds the peer back. `send` resolves at once as long as
+ * less than 64 KiB wait to be written, and then waits until they are.
+ *
+ * Made by `wsConnect`, `wsServe` and `wsAccept`.
+ *
+ * @example
+ * ```ts
+ * import { wsConnect, wsServe } from "@wsconn/ws";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = wsServe(async (conn) => {
+ *   for await (const message of conn) await conn.send(message);
+ * }, { hostname: "127.0.0.1", port: 0 });
+ *
+ * await using conn = await wsConnect(server.url);
+ * await conn.send("hello");
+ * assertEquals(await conn.recv(), "hello");
+ * ```
+ */
+export class WsConn implements AsyncDisposable {
+  /** The peer's first line: the request line on a server, the status line on a client. */
+  readonly line: string;
+  /** The headers of the peer's handshake. */
+  readonly headers: Headers;
+  /** The subprotocol agreed on, or "" (RFC 6455 §1.9). */
+  readonly protocol: string;
+  /** The extensions agreed on, or "" (RFC 6455 §9). */
+  readonly extensions: string;
+  /** The address of this end. */
+  readonly localAddr: Deno.Addr;
+  /** The address of the other end. */
+  readonly remoteAddr: Deno.Addr;
+  /**
+   * How the connection ended; settles when TCP is closed, and never rejects. `code` is 1005 if the peer's Close had
+   * none, and 1006 if there was no Close (RFC 6455 §7.1.5).
+   */
+  readonly finished: Promise<CloseInfo>;
+
+  readonly #role: Role;
+  readonly #transport: Deno.Conn;
+  readonly #framing: Protocol;
+  readonly #closeTimeout: number;
+  /** `closing`: the streams have ended, TCP is still there. `closed`: TCP is closed. */
+  #state: "open" | "closing" | "closed" = "open";
+  readonly #finish: (info: CloseInfo) => void;
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+
+  readonly #readable: ReadableStream<WsMessage>;
+  #incoming!: ReadableStreamDefaultController<WsMessage>;
+  #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
+  #recvPending = 0;
+  #reading = false;
+  /** What `recv` throws once the messages before it are taken. */
+  #failure: Error | undefined;
+  #readiness: PromiseWithResolvers<void> | undefined;
+
+  readonly #writable: WritableStream<WsMessage>;
+  #outgoing!: WritableStreamDefaultController;
+  #writer: WritableStreamDefaultWriter<WsMessage> | undefined;
+  /** What was given to `#writable` and is not framed yet, in bytes. */
+  #unframed = 0;
+  #writing = false;
+  /** Whether this connection is among those that are flushed at the end of this turn. */
+  #flushSoon = false;
+  #drained: PromiseWithResolvers<void> | undefined;
+
+  readonly #pings: { id: number; sent: number; pong: PromiseWithResolvers<number> }[] = [];
+  #pingCount = 0;
+
+  /**
+   * Takes over a connection whose handshake is done. Use `wsConnect`, `wsServe` or `wsAccept` instead, which do it.
+   *
+   * @param transport The connection below.
+   * @param opening What the handshake agreed on.
+   * @param limits How to behave.
+   */
+  constructor(transport: Deno.Conn, opening: WsOpening, limits: ConnLimits) {
+    this.line = opening.line;
+    this.headers = opening.headers;
+    this.protocol = opening.protocol;
+    this.extensions = opening.extensions;
+    this.localAddr = transport.localAddr;
+    this.remoteAddr = transport.remoteAddr;
+    const { promise, resolve } = Promise.withResolvers<CloseInfo>();
+    this.finished = promise;
+    this.#finish = resolve;
+    this.#role = opening.role;
+    this.#transport = transport;
+    this.#closeTimeout = limits.closeTimeout;
+    this.#readable = new ReadableStream({
+      start: (controller) => {
+        this.#incoming = controller;
+      },
+      pull: () => this.#pull(),
+      cancel: async () => {
+        await this.close();
+      },
+    }, { highWaterMark: HIGH_WATER, size: weigh });
+    this.#writable = new WritableStream({
+      start: (controller) => {
+        this.#outgoing = controller;
+      },
+      write: (message) => this.#write(message),
+      close: async () => {
+        await this.close();
+      },
+      abort: async () => {
+        await this.close(CloseCode.InternalError);
+      },
+    }, {
+      highWaterMark: HIGH_WATER,
+      size: (message) => {
+        this.#unframed += message.length;
+        return weigh(message);
+      },
+    });
+    this.#framing = opening.framing({
+      message: (message) => this.#incoming.enqueue(message),
+      pong: (payload) => this.#pong(payload),
+    });
+    this.#receiveRest(opening.rest);
+  }
+
+  /** Whether this connection takes no more messages to send: closed, or being closed by either side. */
+  get closed(): boolean {
+    return this.#state !== "open";
+  }
+
+  /** How many bytes have been given to `send` and not yet to the operating system. */
+  get bufferedAmount(): number {
+    return this.#framing.output.size + this.#unframed;
+  }
+
+  /**
+   * The messages that arrive. `recv`, `ready` and iteration read from this very stream: while they are not waiting it
+   * may be locked by a reader of your own, and they throw a `TypeError` as long as it is. Cancelling it closes the
+   * connection.
+   */
+  get readable(): ReadableStream<WsMessage> {
+    if (this.#recvPending === 0) {
+      this.#reader?.releaseLock();
+      this.#reader = undefined;
+    }
+    return this.#readable;
+  }
+
+  /**
+   * Takes the messages to send. `send` writes to this very stream, and throws a `TypeError` as long as a writer of
+   * your own has locked it. Closing it closes the connection with 1000, aborting it with 1011.
+   */
+  get writable(): WritableStream<WsMessage> {
+    this.#writer?.releaseLock();
+    this.#writer = undefined;
+    return this.#writable;
+  }
+
+  /**
+   * Receives the next message: a string for text, a `Uint8Array` for binary.
+   *
+   * @returns The message, or `null` once the connection was closed and all messages before that were taken.
+   * @throws {WsProtocolError} If the peer broke the protocol.
+   * @throws {WsConnectionLost} If the connection ended without a Close.
+   */
+  async recv(): Promise<WsMessage | null> {
+    this.#reader ??= this.#readable.getReader();
+    if (this.#incoming.desiredSize === HIGH_WATER) this.#flush(); // the receiver runs dry
+    this.#recvPending++;
+    try {
+      const { value, done } = await this.#reader.read();
+      return done ? null : value;
+    } finally {
+      this.#recvPending--;
+    }
+  }
+
+  /**
+   * Waits until a message, or the end, can be received without waiting. Takes nothing, so that any number of
+   * connections can be raced: `await Promise.race([a.ready(), b.ready()])`.
+   */
+  ready(): Promise<void> {
+    // an empty queue of an open stream desires exactly as much as it can hold
+    if (this.#incoming.desiredSize !== HIGH_WATER) return Promise.resolve();
+    this.#flush();
+    this.#readiness ??= Promise.withResolvers();
+    return this.#readiness.promise;
+  }
+
+  /** The messages until the connection is closed. Leaving the loop leaves the connection open. */
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<WsMessage> {
+    for (let message; (message = await this.recv()) !== null;) yield message;
+  }
+
+  /**
+   * Sends a message: a string as text, a `Uint8Array` as binary (RFC 6455 §5.6). Resolves as soon as the message is
+   * accepted, and waits while more than 64 KiB are not written yet. Bytes must stay as they are until then.
+   *
+   * @param message The message.
+   * @throws {TypeError} If it is neither a string nor a `Uint8Array`, or `writable` is locked.
+   * @throws {WsConnectionClosed} If the connection is closed, or closes before the message is accepted.
+   */
+  send(message: WsMessage): Promise<void> {
+    if (typeof message !== "string" && !(message instanceof Uint8Array)) {
+      return Promise.reject(
+        new TypeError(
+          `Cannot send a message of type ${
+            Object.prototype.toString.call(message).slice(8, -1)
+          }: ` +
+            "it must be a string or a Uint8Array",
+        ),
+      );
+    }
+    try {
+      this.#writer ??= this.#writable.getWriter();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const accepted = this.#writer.write(message);
+    accepted.catch(ignore); // a send that nobody awaits must not end the program when the peer goes away
+    return accepted;
+  }
+
+  /**
+   * Sends a Ping (RFC 6455 §5.5.2) and waits for its Pong.
+   *
+   * @returns The round-trip time, in milliseconds.
+   * @throws {WsConnectionClosed} If the connection is closed, or ends before the Pong arrives.
+   */
+  ping(): Promise<number> {
+    if (this.#state !== "open") return Promise.reject(this.#closedError());
+    const id = this.#pingCount = this.#pingCount + 1 >>> 0;
+    this.#framing.ping(Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id));
+    const pong = Promise.withResolvers<number>();
+    pong.promise.catch(ignore);
+    this.#pings.push({ id, sent: performance.now(), pong });
+    this.#flush();
+    return pong.promise;
+  }
+
+  /**
+   * Closes the connection (RFC 6455 §7.1.2): sends Close, discards what still arrives, and waits for the peer's Close,
+   * no longer than `closeTimeout`. What was sent before goes out first; messages that have arrived can still be
+   * received. On a connection that is closed already it only waits for the end.
+   *
+   * @param code Why: 1000–1003, 1007–1014 or 3000–4999; or 1005 to give no code. Default: 1000.
+   * @param reason More about it, at most 123 bytes of UTF-8. Default: "".
+   * @returns How the connection ended, as {@linkcode finished}.
+   * @throws {RangeError} If the code may not be sent, or the reason is too long.
+   */
+  close(code: number = CloseCode.Normal, reason = ""): Promise<CloseInfo> {
+    try {
+      encodeClose(code, reason); // throws, whatever the state, if the arguments are wrong
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (this.#state === "open") {
+      this.#framing.close(code, reason);
+      this.#leave();
+      this.#awaitEnd();
+    }
+    return this.finished;
+  }
+
+  /** Closes the connection with 1000, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // The way in
+
+  /** The source of `#readable`: reads until enough messages wait, and hands a failure over behind the last of them. */
+  #pull(): Promise<void> | undefined {
+    if (this.#failure === undefined) return this.#read();
+    if (this.#incoming.desiredSize === HIGH_WATER) this.#incoming.error(this.#failure);
+  }
+
+  async #read(): Promise<void> {
+    this.#reading = true;
+    while (this.#state === "open" && this.#incoming.desiredSize! > 0) {
+      if (!await this.#readOnce()) break;
+    }
+    this.#reading = false;
+    if (this.#state === "closing") void this.#discard();
+    else if (this.#state === "closed") this.#framing.release("input");
+  }
+
+  /** Reads on until the peer's Close, or the end of TCP. */
+  async #discard(): Promise<void> {
+    this.#reading = true;
+    while (this.#state === "closing" && await this.#readOnce());
+    this.#reading = false;
+    if (this.#state === "closed") this.#framing.release("input");
+  }
+
+  /** Reads what is there and decodes it; `false` at the end of TCP. */
+  async #readOnce(): Promise<boolean> {
+    this.#flush(); // about to wait
+    try {
+      const length = await this.#transport.read(this.#framing.space());
+      if (this.#state === "closed") return false;
+      if (length !== null) {
+        this.#receive(length);
+        return true;
+      }
+      this.#end();
+    } catch (error) {
+      this.#end(error);
+    }
+    return false;
+  }
+
+  #receive(length: number): void {
+    const before = this.#framing.state;
+    this.#framing.receive(length);
+    if (this.#framing.state !== before) {
+      this.#leave(this.#framing.error);
+      this.#awaitEnd();
+      if (this.#framing.output.size === 0) this.#hangUp();
+    }
+    this.#wakeReady();
+  }
+
+  #receiveRest(rest: Uint8Array): void {
+    while (rest.length > 0) {
+      const space = this.#framing.space();
+      const length = Math.min(space.length, rest.length);
+      space.set(rest.subarray(0, length));
+      this.#receive(length);
+      rest = rest.subarray(length);
+    }
+  }
+
+  #wakeReady(): void {
+    if (this.#readiness !== undefined && this.#incoming.desiredSize !== HIGH_WATER) {
+      this.#readiness.resolve();
+      this.#readiness = undefined;
+    }
+  }
+
+  #pong(payload: Uint8Array): void {
+    const id = payload.length === 4
+      ? (payload[0]! << 24 | payload[1]! << 16 | payload[2]! << 8 | payload[3]!) >>> 0
+      : -1;
+    const index = this.#pings.findIndex((ping) => ping.id === id);
+    // RFC 6455 §5.5.3: an unsolicited Pong needs no response; one Pong may answer all the Pings before it.
+    for (const { sent, pong } of this.#pings.splice(0, index + 1)) {
+      pong.resolve(performance.now() - sent);
+    }
+  }
+
+  // The way out
+
+  /** The sink of `#writable`: frames the message, and waits when too much is not written yet. */
+  #write(message: WsMessage): Promise<void> | undefined {
+    this.#unframed -= message.length;
+    const { output } = this.#framing;
+    this.#framing.send(message);
+    if (output.size >= HIGH_WATER) {
+      this.#drained = Promise.withResolvers();
+      this.#drained.promise.catch(ignore);
+      this.#flush();
+      return this.#drained.promise;
+    }
+    if (!this.#flushSoon && !this.#writing) {
+      this.#flushSoon = true;
+      if (WsConn.#unflushed.push(this) === 1) setImmediate(WsConn.#flushAll);
+    }
+  }
+
+  static #unflushed: WsConn[] = [];
+
+  /** Once per turn of the event loop, for all connections that nothing else has made flush. */
+  static #flushAll(this: void): void {
+    for (const conn of WsConn.#unflushed.splice(0)) {
+      conn.#flushSoon = false;
+      conn.#flush();
+    }
+  }
+
+  #flush(): void {
+    if (!this.#writing && this.#framing.output.size > 0 && this.#state !== "closed") {
+      void this.#writeOut();
+    }
+  }
+
+  /** Writes all that has gathered, and what gathers meanwhile. */
+  async #writeOut(): Promise<void> {
+    const { output } = this.#framing;
+    this.#writing = true;
+    try {
+      for (let piece; (piece = output.next()) !== undefined && this.#state !== "closed";) {
+        output.written(await this.#transport.write(piece));
+        if (output.size === 0) this.#drain();
+      }
+    } catch (error) {
+      this.#end(error);
+    }
+    this.#writing = false;
+    if (this.#state === "closed") this.#framing.release("output");
+    else if (this.#framing.state === "closed") this.#hangUp();
+  }
+
+  #drain(): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
+    this.#framing.drained();
+  }
+
+  // The end of life
+
+  /** Ends both streams, the first time that either side closes, fails or loses the connection. */
+  #leave(failure?: Error): void {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    if (failure === undefined) closeQuietly(this.#incoming);
+    else {
+      this.#failure = failure;
+      void this.#pull();
+    }
+    this.#outgoing.error(this.#closedError(failure));
+    this.#unframed = 0;
+    this.#wakeReady();
+  }
+
+  /** Writes what remains and reads until TCP ends, for no longer than `closeTimeout`. */
+  #awaitEnd(): void {
+    this.#closeTimer ??= setTimeout(() => this.#end(), this.#closeTimeout * 1000);
+    this.#flush();
+    if (!this.#reading) void this.#discard();
+  }
+
+  /** Both Closes are exchanged, or the connection was failed, and all is written. */
+  #hangUp(): void {
+    if (this.#framing.error !== undefined) {
+      // Closing at once could make TCP reset the connection and so lose our Close: only say that no more will come.
+      this.#transport.closeWrite().catch(ignore);
+    } else if (this.#role === "server") {
+      this.#end(); // RFC 6455 §7.1.1: the server closes TCP first; the client waits for it
+    }
+  }
+
+  /** Closes TCP and settles everything that is still pending. */
+  #end(cause?: unknown): void {
+    if (this.#state === "closed") return;
+    this.#leave(
+      new WsConnectionLost(
+        cause instanceof Error
+          ? `The connection was lost: ${cause.message}`
+          : "The peer ended the connection without a Close frame",
+        { cause },
+      ),
+    );
+    this.#state = "closed";
+    clearTimeout(this.#closeTimer);
+    try {
+      this.#transport.close();
+    } catch {
+      // it was closed already
+    }
+    if (!this.#reading) this.#framing.release("input");
+    if (!this.#writing) this.#framing.release("output");
+    this.#drained?.reject(this.#closedError());
+    for (const { pong } of this.#pings.splice(0)) pong.reject(this.#closedError());
+    this.#finish(this.#closeInfo());
+  }
+
+  #closeInfo(): CloseInfo {
+    const { received, state, error } = this.#framing;
+    // RFC 6455 §7.1.4 and §7.1.5
+    return received === undefined
+      ? { code: CloseCode.Abnormal, reason: "", wasClean: false }
+      : { ...received, wasClean: state === "closed" && error === undefined };
+  }
+
+  #closedError(cause?: Error): WsConnectionClosed {
+    const info = this.#framing.received === undefined ? undefined : this.#closeInfo();
+    return new WsConnectionClosed(info, cause === undefined ? undefined : { cause });
+  }
+}
+
+/**
+ * Whether `x` is a connection of this module, open or not.
+ *
+ * @param x Anything.
+ * @returns Whether it is a {@linkcode WsConn}.
+ *
+ * @example
+ * ```ts
+ * import { isWsConn } from "@wsconn/ws";
+ * import { assert } from "@std/assert";
+ *
+ * assert(!isWsConn({}));
+ * ```
+ */
+export function isWsConn(x: unknown): x is WsConn {
+  return x instanceof WsConn;
+}
+
+/**
+ * Whether `x` is a connection of this module that messages can be sent on.
+ *
+ * @param x Anything.
+ * @returns Whether it is a {@linkcode WsConn} that is not `closed`.
+ *
+ * @example
+ * ```ts
+ * import { isOpenWsConn } from "@wsconn/ws";
+ * import { assert } from "@std/assert";
+ *
+ * assert(!isOpenWsConn(undefined));
+ * ```
+ */
+export function isOpenWsConn(x: unknown): x is WsConn {
+  return isWsConn(x) && !x.closed;
+}
+
+function weigh(message: WsMessage): number {
+  return message.length + MESSAGE_WEIGHT;
+}
+
+function ignore(): void {}
+
+/** Closes a stream that may have been cancelled already. */
+function closeQuietly(controller: ReadableStreamDefaultController): void {
+  try {
+    controller.close();
+  } catch {
+    // cancelled
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * WebSocket client and server for Deno, on raw TCP and TLS.
+ *
+ * {@linkcode wsConnect} opens a connection, {@linkcode wsServe} serves them; both give a {@linkcode WsConn} with `recv`
+ * and `send`, over a `ReadableStream` and a `WritableStream`.
+ *
+ * @example An echo server and its client
+ * ```ts
+ * import { wsConnect, wsServe } from "@wsconn/ws";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = wsServe(async (conn) => {
+ *   for await (const message of conn) await conn.send(message);
+ * }, { hostname: "127.0.0.1", port: 0 });
+ *
+ * await using conn = await wsConnect(server.url);
+ * await conn.send("hello");
+ * assertEquals(await conn.recv(), "hello");
+ * ```
+ *
+ * @module
+ */
+export { wsConnect, type WsConnectOptions } from "./client.ts";
+export {
+  wsAccept,
+  type WsAcceptOptions,
+  type WsHandler,
+  wsServe,
+  type WsServeOptions,
+  WsServer,
+} from "./server.ts";
+export { isOpenWsConn, isWsConn, WsConn, type WsOpening } from "./conn.ts";
+export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+export {
+  CloseCode,
+  type CloseInfo,
+  type Output,
+  type Protocol,
+  type ProtocolEvents,
+  type ProtocolState,
+  type Role,
+  type WsMessage,
+  WsProtocolError,
+} from "./framing/mod.ts";
+export { WsHandshakeError } from "./handshake/error.ts";
+export type { ConnLimits, WsConnOptions } from "./options.ts";

@@ -1,0 +1,258 @@
+/**
+ * The server: {@linkcode wsServe}, and {@linkcode wsAccept} for a connection accepted by other means.
+ *
+ * @example
+ * ```ts
+ * import { wsServe } from "@wsconn/ws/server";
+ * import { wsConnect } from "@wsconn/ws/client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = wsServe(async (conn) => {
+ *   for await (const message of conn) await conn.send(message);
+ * }, { hostname: "127.0.0.1", port: 0 });
+ *
+ * await using conn = await wsConnect(server.url);
+ * await conn.send("hello");
+ * assertEquals(await conn.recv(), "hello");
+ * ```
+ *
+ * @module
+ */
+import { type AcceptSettings, acceptSettings, answer, type WsAcceptOptions } from "./accept.ts";
+import { isWsConn, type WsConn } from "./conn.ts";
+import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+import { CloseCode, WsProtocolError } from "./framing/mod.ts";
+import { closeNow } from "./transport.ts";
+
+export { wsAccept, type WsAcceptOptions } from "./accept.ts";
+export { isOpenWsConn, isWsConn, WsConn, type WsOpening } from "./conn.ts";
+export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+export { WsHandshakeError } from "./handshake/error.ts";
+export { type CloseInfo, type WsMessage, WsProtocolError } from "./framing/mod.ts";
+export type { ConnLimits, WsConnOptions } from "./options.ts";
+
+/**
+ * Takes care of one connection. When the promise it returns settles, the connection is closed: with 1000, or with 1011
+ * if it rejected. A handler that returns no promise leaves the connection open.
+ */
+export type WsHandler = (conn: WsConn) => void | Promise<void>;
+
+/** What {@linkcode wsServe} can be told. */
+export interface WsServeOptions extends WsAcceptOptions {
+  /** The port to listen on; 0 takes a free one. Default: 80, or 443 with `cert`. */
+  port?: number | undefined;
+  /** The address to listen on. Default: "0.0.0.0", all of IPv4. */
+  hostname?: string | undefined;
+  /** The server's certificate chain (PEM): makes it a server of `wss:`. Goes with `key`. */
+  cert?: string | undefined;
+  /** The private key (PEM) of `cert`. */
+  key?: string | undefined;
+  /** Shuts the server down when aborted, as `shutdown()` does. */
+  signal?: AbortSignal | undefined;
+  /** Is told the address once the server listens. */
+  onListen?: ((addr: Deno.Addr) => void) | undefined;
+  /**
+   * Is told of every error that nobody else is: a handler's, a failed handshake's, the listener's. Default: prints a
+   * handler's own errors, and says nothing of what a peer did wrong.
+   */
+  onError?: ((error: unknown) => void) | undefined;
+  /** Answers requests that do not ask for a WebSocket, on the same port. Default: 426, Upgrade Required. */
+  onRequest?: ((request: Request) => Response | Promise<Response>) | undefined;
+}
+
+/**
+ * Serves WebSocket connections ({@link https://www.rfc-editor.org/rfc/rfc6455#section-4.2 | RFC 6455 §4.2}).
+ * Needs the permission `--allow-net` for the address.
+ *
+ * @param handler Is called with each connection.
+ * @param options Where to listen, TLS, subprotocols, limits, and what else to answer.
+ * @returns The server, listening.
+ * @throws {RangeError} If an option is out of range.
+ * @throws {Deno.errors.AddrInUse} If the address is taken, and whatever else `Deno.listen` throws.
+ *
+ * @example Echo
+ * ```ts
+ * import { wsConnect, wsServe } from "@wsconn/ws";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = wsServe(async (conn) => {
+ *   for await (const message of conn) await conn.send(message);
+ * }, { hostname: "127.0.0.1", port: 0 });
+ *
+ * await using conn = await wsConnect(server.url);
+ * await conn.send(Uint8Array.of(1, 2, 3));
+ * assertEquals(await conn.recv(), Uint8Array.of(1, 2, 3));
+ * ```
+ */
+export function wsServe(handler: WsHandler, options: WsServeOptions = {}): WsServer {
+  return new WsServer(handler, options);
+}
+
+/**
+ * A running server, made by {@linkcode wsServe}.
+ *
+ * @example
+ * ```ts
+ * import { wsServe } from "@wsconn/ws";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const server = wsServe(() => {}, { hostname: "127.0.0.1", port: 0 });
+ * assertEquals(server.connections.size, 0);
+ * await server.shutdown();
+ * ```
+ */
+export class WsServer implements AsyncDisposable {
+  /** The address that the server listens on. */
+  readonly addr: Deno.Addr;
+  /** Settles when the server has shut down; never rejects. */
+  readonly finished: Promise<void>;
+
+  readonly #handler: WsHandler;
+  readonly #options: WsServeOptions;
+  readonly #settings: AcceptSettings;
+  readonly #listener: Deno.Listener;
+  readonly #secure: boolean;
+  readonly #connections = new Set<WsConn>();
+  /** Connections whose request has not arrived yet. */
+  readonly #waiting = new Set<Deno.Conn>();
+  /** One for each connection, until nothing of it is left. */
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #onAbort = () => void this.shutdown();
+  #shutdown: Promise<void> | undefined;
+  readonly #finish: () => void;
+
+  /**
+   * Use {@linkcode wsServe}.
+   *
+   * @param handler Is called with each connection.
+   * @param options As those of {@linkcode wsServe}.
+   */
+  constructor(handler: WsHandler, options: WsServeOptions) {
+    const { hostname = "0.0.0.0", cert, key, signal } = options;
+    this.#handler = handler;
+    this.#options = options;
+    this.#settings = acceptSettings(options);
+    this.#secure = cert !== undefined && key !== undefined;
+    signal?.throwIfAborted();
+    const where = { hostname, port: options.port ?? (this.#secure ? 443 : 80) };
+    this.#listener = cert !== undefined && key !== undefined
+      ? Deno.listenTls({ ...where, cert, key })
+      : Deno.listen(where);
+    this.addr = this.#listener.addr;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.finished = promise;
+    this.#finish = resolve;
+    signal?.addEventListener("abort", this.#onAbort);
+    void this.#acceptAll();
+    options.onListen?.(this.addr);
+  }
+
+  /** The connections that are open, or closing. */
+  get connections(): ReadonlySet<WsConn> {
+    return this.#connections;
+  }
+
+  /** The URL of the server as seen from this machine, such as "ws://127.0.0.1:8080/". */
+  get url(): string {
+    const { hostname, port } = this.addr as Deno.NetAddr;
+    const host = hostname === "0.0.0.0" || hostname === "::"
+      ? "localhost"
+      : hostname.includes(":")
+      ? `[${hostname}]`
+      : hostname;
+    return `${this.#secure ? "wss" : "ws"}://${host}:${port}/`;
+  }
+
+  /**
+   * Shuts the server down: stops accepting, closes every connection with 1001, and waits until their handlers and
+   * connections have ended, the handlers no longer than `closeTimeout`.
+   */
+  shutdown(): Promise<void> {
+    return this.#shutdown ??= this.#shutDown();
+  }
+
+  /** Shuts the server down, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    closeNow(this.#listener);
+    this.#waiting.forEach(closeNow);
+    for (const conn of this.#connections) void conn.close(CloseCode.GoingAway, "Server shutdown");
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, this.#settings.limits.closeTimeout * 1000);
+    });
+    await Promise.race([Promise.all(this.#tasks), late]);
+    clearTimeout(timer);
+    await Promise.all(Array.from(this.#connections, (conn) => conn.finished));
+    this.#finish();
+  }
+
+  async #acceptAll(): Promise<void> {
+    while (this.#shutdown === undefined) {
+      try {
+        const conn = await this.#listener.accept();
+        const task = this.#serve(conn);
+        this.#tasks.add(task);
+        void task.then(() => this.#tasks.delete(task));
+      } catch (error) {
+        if (this.#shutdown !== undefined) return;
+        this.#report(error);
+        if (error instanceof Deno.errors.BadResource) return void this.shutdown(); // the listener is gone
+        // out of file descriptors, most likely: connections have to end before another can be accepted
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  }
+
+  /** Everything about one connection; never rejects. */
+  async #serve(transport: Deno.Conn): Promise<void> {
+    let conn;
+    this.#waiting.add(transport);
+    try {
+      conn = await answer(transport, this.#settings, {
+        secure: this.#secure,
+        onRequest: this.#options.onRequest,
+        onHead: () => this.#waiting.delete(transport),
+      });
+    } catch (error) {
+      if (this.#shutdown === undefined) this.#report(error);
+    } finally {
+      this.#waiting.delete(transport);
+    }
+    if (!isWsConn(conn)) return;
+    this.#connections.add(conn);
+    if (this.#shutdown !== undefined) void conn.close(CloseCode.GoingAway, "Server shutdown");
+    try {
+      const handled = this.#handler(conn);
+      if (handled !== undefined) {
+        await handled;
+        void conn.close();
+      }
+    } catch (error) {
+      void conn.close(CloseCode.InternalError);
+      this.#report(error);
+    }
+    await conn.finished;
+    this.#connections.delete(conn);
+  }
+
+  #report(error: unknown): void {
+    const { onError = printBugs } = this.#options;
+    try {
+      onError(error);
+    } catch (thrown) {
+      console.error(thrown);
+    }
+  }
+}
+
+/** The default `onError`. */
+function printBugs(error: unknown): void {
+  const byPeer = error instanceof WsProtocolError || error instanceof WsConnectionLost ||
+    error instanceof WsConnectionClosed;
+  if (!byPeer) console.error(error);
+}
