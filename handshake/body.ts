@@ -1,7 +1,6 @@
 import { concat, indexOfNeedle } from "@std/bytes";
-import type { Head } from "./head.ts";
-import { listHas } from "./head.ts";
 import { WsHandshakeError } from "./error.ts";
+import { type Head, isDigits, listHas } from "./head.ts";
 
 const CRLF = Uint8Array.of(0x0d, 0x0a);
 /** The longest line of chunk size, or of trailers, that is taken. */
@@ -28,7 +27,7 @@ export class BodyDecoder {
   constructor({ headers }: Head, untilEnd: boolean) {
     this.#chunked = listHas(headers, "transfer-encoding", "chunked");
     const length = headers.get("content-length");
-    if (length !== null && !/^\d{1,15}$/.test(length)) {
+    if (length !== null && !(isDigits(length) && length.length <= 15)) {
       throw new WsHandshakeError(400, `Content-Length is malformed: ${JSON.stringify(length)}`);
     }
     this.#left = this.#chunked ? 0 : length !== null ? Number(length) : untilEnd ? Infinity : 0;
@@ -60,10 +59,10 @@ export class BodyDecoder {
   /** Takes a line, or the part of it that is here; returns what follows. */
   #readLine(bytes: Uint8Array): Uint8Array {
     const before = this.#line.length;
-    const text = concat([this.#line, bytes.subarray(0, MAX_LINE)]);
+    const text = concat([this.#line, bytes.subarray(0, MAX_LINE + 2)]);
     const end = indexOfNeedle(text, CRLF);
+    if (end > MAX_LINE || (end === -1 && text.length > MAX_LINE)) throw malformed();
     if (end === -1) {
-      if (text.length >= MAX_LINE) throw malformed();
       this.#line = text;
       return bytes.subarray(text.length - before);
     }

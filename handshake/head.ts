@@ -100,8 +100,8 @@ export class HeadReader {
   response(): ResponseHead {
     const { line, headers } = this.#head();
     const [version, code, ...reason] = line.split(" ");
-    const status = code?.length === 3 ? Number(code) : NaN;
-    if (!Number.isInteger(status) || status < 100 || status > 599) {
+    const status = Number(code);
+    if (code?.length !== 3 || !isDigits(code) || status < 100 || status > 599) {
       throw malformed(`Status line is malformed: ${quote(line)}`);
     }
     return { line, headers, version: httpVersion(version), status, statusText: reason.join(" ") };
@@ -202,15 +202,21 @@ function hasControl(text: string): boolean {
   return false;
 }
 
-function httpVersion(text: string | undefined): number {
-  const major = text?.charCodeAt(5) ?? NaN, minor = text?.charCodeAt(7) ?? NaN;
-  if (
-    text?.length !== 8 || !text.startsWith("HTTP/") || text[6] !== "." ||
-    !(major >= 0x30 && major <= 0x39 && minor >= 0x30 && minor <= 0x39)
-  ) {
-    throw malformed(`HTTP version is malformed: ${quote(text ?? "")}`);
+/** Whether `text` consists of decimal digits; hostile text meets no regular expression here. */
+export function isDigits(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x30 || code > 0x39) return false;
   }
-  return (major - 0x30) * 10 + (minor - 0x30);
+  return text !== "";
+}
+
+function httpVersion(text = ""): number {
+  const digits = text.slice(5, 6) + text.slice(7);
+  if (text.length !== 8 || !text.startsWith("HTTP/") || text[6] !== "." || !isDigits(digits)) {
+    throw malformed(`HTTP version is malformed: ${quote(text)}`);
+  }
+  return Number(digits);
 }
 
 function latin1(bytes: Uint8Array): string {
