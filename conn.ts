@@ -394,7 +394,7 @@ export class WsConn implements AsyncDisposable {
     this.#unframed -= message.length;
     const { output } = this.#framing;
     this.#framing.send(message);
-    if (output.size >= HIGH_WATER) {
+    if (output.size >= HIGH_WATER || output.borrowed > 0) {
       this.#drained = Promise.withResolvers();
       this.#drained.promise.catch(ignore);
       this.#flush();

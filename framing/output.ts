@@ -19,6 +19,8 @@ interface Chunk {
 export class Output {
   /** How many bytes wait, those that are being written included. */
   size = 0;
+  /** How many payloads wait that belong to the sender, who must not touch them as long as this is not 0. */
+  borrowed = 0;
   /** The buffer that {@linkcode reserve} found room in. */
   tail: Uint8Array = new Uint8Array(0);
   readonly #chunks: Chunk[] = [];
@@ -46,6 +48,7 @@ export class Output {
   push(payload: Uint8Array, maskKey: number | undefined): void {
     this.#chunks.push({ bytes: payload, start: 0, end: payload.length, pooled: false, maskKey });
     this.size += payload.length;
+    this.borrowed++;
   }
 
   /** What is to be written next, or `undefined` if nothing waits. Report to {@linkcode written} how much of it was. */
@@ -97,16 +100,17 @@ export class Output {
     bytes.set(payload.bytes.subarray(payload.start, payload.start + end));
     applyMask(bytes, 0, end, maskKey); // a part is a multiple of four bytes, so the key needs no rotating
     payload.start += end;
-    if (payload.start === payload.end) this.#chunks.shift();
+    if (payload.start === payload.end) this.#giveBack(this.#chunks.shift()!);
     const part: Chunk = { bytes, start: 0, end, pooled: true, maskKey: undefined };
     this.#chunks.unshift(part);
     return part;
   }
 
   #giveBack({ bytes, pooled }: Chunk): void {
-    if (!pooled) return;
-    (bytes.length === LARGE_BUFFER ? largeBuffers : smallBuffers).give(
-      bytes as Uint8Array<ArrayBuffer>,
-    );
+    if (!pooled) this.borrowed--;
+    else {
+      const pool = bytes.length === LARGE_BUFFER ? largeBuffers : smallBuffers;
+      pool.give(bytes as Uint8Array<ArrayBuffer>);
+    }
   }
 }

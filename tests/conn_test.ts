@@ -1,0 +1,469 @@
+import {
+  assert,
+  assertEquals,
+  assertGreater,
+  assertInstanceOf,
+  assertLess,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import { toText } from "@std/streams";
+import {
+  isOpenWsConn,
+  isWsConn,
+  type WsConn,
+  WsConnectionClosed,
+  WsConnectionLost,
+  type WsMessage,
+  WsProtocolError,
+} from "../mod.ts";
+import { encodeClose, Opcode } from "../framing/mod.ts";
+import { randomBytes, seeded } from "./helpers/bytes.ts";
+import { pair, RawPeer } from "./helpers/sockets.ts";
+
+/** Closes both ends, and waits until nothing of them is left. */
+async function finish(...conns: WsConn[]): Promise<void> {
+  await Promise.all(conns.map((conn) => conn.close()));
+}
+
+const ROLES = ["server", "client"] as const;
+const peerOf = (role: "server" | "client") => role === "server" ? "client" : "server";
+
+Deno.test("text and binary of every length go both ways, in order", async () => {
+  const { server, client } = await pair({ maxMessageSize: 1 << 25 }, { maxMessageSize: 1 << 25 });
+  const random = seeded(40);
+  const messages: WsMessage[] = [];
+  for (const length of [0, 1, 125, 126, 65535, 65536, 1 << 20, 1 << 24]) {
+    messages.push(randomBytes(random, Math.min(length, 70_000)), "x".repeat(length));
+    messages.push(new Uint8Array(length).fill(length), "é".repeat(length >> 1));
+  }
+  for (const [from, to] of [[client, server], [server, client]] as const) {
+    const sending = (async () => {
+      for (const message of messages) await from.send(message);
+    })();
+    for (const message of messages) {
+      const received = await to.recv();
+      assert(typeof received === typeof message);
+      // assertEquals would take minutes over 16 MiB
+      assertEquals(received!.length, message.length);
+      assert(
+        typeof received === "string"
+          ? received === message
+          : received!.every((byte, at) => byte === message[at]),
+      );
+    }
+    await sending;
+  }
+  await finish(client, server);
+});
+
+Deno.test("messages sent before the end are received before null", async () => {
+  const { server, client } = await pair();
+  for (let i = 0; i < 1000; i++) void client.send(`${i}`);
+  const closed = client.send("last").then(() => client.close(4000, "done"));
+  const received = await Array.fromAsync(server);
+  assertEquals(received.length, 1001);
+  assertEquals(received.at(-1), "last");
+  assertEquals(await server.recv(), null);
+  assertEquals(await server.finished, { code: 4000, reason: "done", wasClean: true });
+  assertEquals(await closed, { code: 4000, reason: "", wasClean: true });
+});
+
+Deno.test("many recv at once are answered in order", async () => {
+  const { server, client } = await pair();
+  const received = Promise.all(Array.from({ length: 10 }, () => server.recv()));
+  for (let i = 0; i < 10; i++) await client.send(`${i}`);
+  assertEquals((await received).join(""), "0123456789");
+  await finish(client, server);
+});
+
+Deno.test("ready() waits for a message or the end, and takes nothing", async () => {
+  const { server, client } = await pair();
+  let isReady = false;
+  const ready = server.ready().then(() => isReady = true);
+  const both = server.ready();
+  assertEquals(await client.ping().then(() => isReady), false);
+  await client.send("");
+  await Promise.all([ready, both]);
+  await server.ready();
+  assertEquals(await server.recv(), "");
+  const end = server.ready();
+  await finish(client, server);
+  await end;
+  await server.ready();
+  assertEquals(await server.recv(), null);
+});
+
+Deno.test("readable and writable are the streams that recv and send use, one at a time", async () => {
+  const { server, client } = await pair();
+  await client.send("one");
+  assertEquals(await server.recv(), "one");
+  const reader = server.readable.getReader();
+  await assertRejects(() => server.recv(), TypeError);
+  await client.send("two");
+  assertEquals(await reader.read(), { value: "two", done: false });
+  reader.releaseLock();
+  await client.send("three");
+  assertEquals(await server.recv(), "three");
+
+  const pending = server.recv();
+  assert(server.readable.locked, "a recv that waits keeps the lock");
+  await client.send("four");
+  assertEquals(await pending, "four");
+  assert(!server.readable.locked);
+
+  const writer = client.writable.getWriter();
+  await assertRejects(() => client.send("no"), TypeError);
+  await writer.write("five");
+  writer.releaseLock();
+  await client.send("six");
+  assertEquals([await server.recv(), await server.recv()], ["five", "six"]);
+  await finish(client, server);
+});
+
+Deno.test("piping: an echo of streams, collected with @std/streams", async () => {
+  const { server, client } = await pair();
+  const echo = assertRejects(
+    () => server.readable.pipeTo(server.writable),
+    WsConnectionClosed, // as that of a WebSocketStream does: writable cannot be closed any more
+  );
+  await client.send("a");
+  await client.send("é");
+  assertEquals([await client.recv(), await client.recv()], ["a", "é"]);
+  await client.close();
+  await echo;
+  const other = await pair();
+  const text = toText(other.server.readable as ReadableStream<string>);
+  for (const part of ["to", "ge", "ther"]) await other.client.send(part);
+  await finish(other.client);
+  assertEquals(await text, "together");
+});
+
+Deno.test("closing writable closes with 1000, aborting it with 1011, cancelling readable with 1000", async () => {
+  const closing = await pair();
+  await closing.client.writable.close();
+  assertEquals(await closing.server.finished, { code: 1000, reason: "", wasClean: true });
+  const aborting = await pair();
+  await aborting.client.writable.abort("reason");
+  assertEquals((await aborting.server.finished).code, 1011);
+  const cancelling = await pair();
+  await cancelling.client.send("sent before");
+  await cancelling.client.readable.cancel();
+  assertEquals(await cancelling.server.recv(), "sent before");
+  assertEquals(await cancelling.server.recv(), null);
+  assertEquals((await cancelling.server.finished).code, 1000);
+});
+
+Deno.test("leaving an iteration leaves the connection open", async () => {
+  const { server, client } = await pair();
+  for (let i = 0; i < 3; i++) await client.send(`${i}`);
+  for await (const message of server) if (message === "0") break;
+  assertEquals(await server.recv(), "1");
+  for await (const message of server) {
+    assertEquals(message, "2");
+    break;
+  }
+  await finish(client, server);
+});
+
+Deno.test("ping gives the round-trip time; one Pong answers the Pings before it", async () => {
+  const { server, client } = await pair();
+  for (const conn of [server, client]) {
+    const times = await Promise.all([conn.ping(), conn.ping(), conn.ping()]);
+    for (const time of times) assert(time > 0 && time < 5000, `${time} ms`);
+  }
+  await finish(client, server);
+  await assertRejects(() => client.ping(), WsConnectionClosed);
+
+  const { peer, conn } = await RawPeer.against("client");
+  const pings = [conn.ping(), conn.ping(), conn.ping()];
+  await peer.next();
+  const [, second] = (await peer.next())!;
+  await peer.send(Opcode.Pong, "unsolicited");
+  await peer.send(Opcode.Pong, second);
+  await Promise.all(pings.slice(0, 2));
+  peer.conn.close();
+  await assertRejects(() => pings[2]!, WsConnectionClosed);
+  await conn.finished;
+});
+
+Deno.test("sending anything but strings and Uint8Arrays is a TypeError, and harms nothing", async () => {
+  const { server, client } = await pair();
+  // deno-lint-ignore no-explicit-any
+  const send = (message: any) => client.send(message);
+  for (const wrong of [undefined, null, 42, {}, new Blob([]), new ArrayBuffer(1), ["x"]]) {
+    await assertRejects(() => send(wrong), TypeError, "it must be a string or a Uint8Array");
+  }
+  await client.send("fine");
+  assertEquals(await server.recv(), "fine");
+  await finish(client, server);
+});
+
+Deno.test("type guards", async () => {
+  const { server, client } = await pair();
+  assert(isWsConn(server) && isOpenWsConn(client));
+  await finish(client, server);
+  assert(isWsConn(server) && client.closed);
+  assert(!isOpenWsConn(client));
+  for (const x of [undefined, null, {}, "conn"]) assert(!isWsConn(x) && !isOpenWsConn(x));
+});
+
+Deno.test("await using closes with 1000", async () => {
+  const { server, client } = await pair();
+  {
+    await using conn = client;
+    assertEquals(conn.closed, false);
+  }
+  assertEquals(await server.finished, { code: 1000, reason: "", wasClean: true });
+});
+
+// The end of life
+
+for (const role of ROLES) {
+  Deno.test(`${role}: closes with code and reason; both sides tell the same story (RFC 6455 §7)`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role));
+    const closed = conn.close(4321, "why");
+    assert(conn.closed);
+    assertEquals(await peer.next(), [0x88, encodeClose(4321, "why")]);
+    await peer.send(Opcode.Text, "too late");
+    await peer.send(Opcode.Close, encodeClose(4321));
+    if (role === "client") peer.conn.close(); // §7.1.1: the client waits for the server to do so
+    else await peer.end();
+    assertEquals(await closed, { code: 4321, reason: "", wasClean: true });
+    assertEquals(await conn.recv(), null);
+    const error = await assertRejects(() => conn.send("x"), WsConnectionClosed, "Cannot send");
+    assertInstanceOf(error, WsConnectionClosed);
+    assertStrictEquals(await conn.close(), await conn.finished);
+    peer[Symbol.dispose]();
+  });
+
+  Deno.test(`${role}: answers a Close that stands behind unread messages, and keeps these`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role));
+    await peer.send(Opcode.Text, "one");
+    await peer.send(Opcode.Text, "two");
+    await peer.send(Opcode.Close, encodeClose(1001, "leaving"));
+    assertEquals(await peer.next(), [0x88, encodeClose(1001)]);
+    if (role === "client") peer.conn.close();
+    assertEquals(await conn.finished, { code: 1001, reason: "leaving", wasClean: true });
+    assertEquals([await conn.recv(), await conn.recv(), await conn.recv()], ["one", "two", null]);
+    const error = await assertRejects(() => conn.send("x"), WsConnectionClosed);
+    assertEquals(error.message, 'Cannot send: the connection is closed (1001 "leaving")');
+    peer[Symbol.dispose]();
+  });
+
+  Deno.test(`${role}: a peer that never answers the Close is left after closeTimeout`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role), { closeTimeout: 0.05 });
+    assertEquals(await conn.close(), { code: 1006, reason: "", wasClean: false });
+    peer[Symbol.dispose]();
+  });
+
+  Deno.test(`${role}: a peer that answers the Close but keeps TCP open is left after closeTimeout`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role), { closeTimeout: 0.05 });
+    const closed = conn.close();
+    await peer.send(Opcode.Close, encodeClose(1000));
+    assertEquals(await closed, { code: 1000, reason: "", wasClean: true });
+    peer[Symbol.dispose]();
+  });
+
+  Deno.test(`${role}: a peer that keeps sending after our Close is left after closeTimeout`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role), { closeTimeout: 0.1 });
+    const closed = conn.close();
+    const flood = peer.frame(Opcode.Binary, new Uint8Array(100_000));
+    await assertRejects(async () => {
+      for (;;) await peer.write(flood);
+    });
+    assertEquals((await closed).code, 1006);
+    peer[Symbol.dispose]();
+  });
+
+  Deno.test(`${role}: a connection lost gives the messages before, then WsConnectionLost`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role));
+    await peer.send(Opcode.Text, "one");
+    await peer.send(Opcode.Text, "two");
+    await conn.ready();
+    peer.conn.close();
+    assertEquals(await conn.finished, { code: 1006, reason: "", wasClean: false });
+    assertEquals([await conn.recv(), await conn.recv()], ["one", "two"]);
+    await conn.ready();
+    await assertRejects(() => conn.recv(), WsConnectionLost, "without a Close frame");
+    await assertRejects(() => conn.recv(), WsConnectionLost);
+    await assertRejects(() => conn.send("x"), WsConnectionClosed);
+  });
+
+  Deno.test(`${role}: a recv that waits is told of the loss`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role));
+    const waiting = conn.recv();
+    peer.conn.close();
+    await assertRejects(() => waiting, WsConnectionLost);
+    await conn.finished;
+  });
+
+  Deno.test(`${role}: a half-closed peer is a lost one`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role));
+    await peer.conn.closeWrite();
+    await assertRejects(() => conn.recv(), WsConnectionLost);
+    assertEquals((await conn.finished).code, 1006);
+    peer[Symbol.dispose]();
+  });
+
+  Deno.test(`${role}: a protocol error is answered, and told behind the messages before it`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role));
+    await peer.write(peer.frame(Opcode.Text, "one"));
+    await peer.write(peer.frame(3, "x"));
+    const [first, payload] = (await peer.next())!;
+    assertEquals([first, payload[0]! << 8 | payload[1]!], [0x88, 1002]);
+    assertEquals(await peer.next(), null); // no more will come
+    assertEquals(await conn.recv(), "one");
+    const error = await assertRejects(() => conn.recv(), WsProtocolError, "Opcode 3 is reserved");
+    assertEquals(error.closeCode, 1002);
+    peer.conn.close();
+    assertEquals(await conn.finished, { code: 1006, reason: "", wasClean: false });
+  });
+
+  Deno.test(`${role}: our Close reaches a peer that is still sending when it breaks the protocol`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role), { maxMessageSize: 1000 });
+    await peer.write(peer.frame(Opcode.Binary, new Uint8Array(5_000_000)));
+    const [first, payload] = (await peer.next())!;
+    assertEquals([first, payload[0]! << 8 | payload[1]!], [0x88, 1009]);
+    peer.conn.close();
+    await conn.finished;
+    await assertRejects(() => conn.recv(), WsProtocolError, "at most 1000");
+  });
+}
+
+Deno.test("both close at once: each gets the other's code", async () => {
+  const { server, client } = await pair();
+  const infos = await Promise.all([server.close(4001), client.close(4002)]);
+  assertEquals(infos.map((info) => info.code), [4002, 4001]);
+  assert(infos.every((info) => info.wasClean));
+});
+
+Deno.test("wrong codes and reasons are RangeErrors and close nothing", async () => {
+  const { server, client } = await pair();
+  await assertRejects(() => client.close(1006), RangeError, "reserved");
+  await assertRejects(() => client.close(2000), RangeError);
+  await assertRejects(() => client.close(1000, "x".repeat(124)), RangeError, "124 bytes");
+  await client.send("still open");
+  assertEquals(await server.recv(), "still open");
+  await finish(client, server);
+  await assertRejects(() => client.close(5), RangeError);
+});
+
+// Back-pressure
+
+Deno.test("a peer that does not read: send waits, and memory stays bounded", async () => {
+  const { peer, conn } = await RawPeer.against("client");
+  const message = new Uint8Array(100_000);
+  let sent = 0;
+  const sending = (async () => {
+    for (; sent < 10_000; sent++) await conn.send(message);
+  })();
+  sending.catch(() => {});
+  // the kernel takes what its buffers hold; then nothing moves until the peer reads
+  for (let before = -1; before !== sent;) {
+    before = sent;
+    for (let turn = 0; turn < 20; turn++) await new Promise((done) => setTimeout(done, 5));
+  }
+  assertLess(sent, 1000, "1 GB cannot have been taken");
+  assertLess(conn.bufferedAmount, 2 * message.length);
+  assertGreater(conn.bufferedAmount, 0);
+  const before = sent;
+  await peer.next();
+  for (let i = 0; i < 200; i++) await peer.next();
+  assertGreater(sent, before);
+  peer.conn.close();
+  await assertRejects(() => sending, WsConnectionClosed);
+  await conn.finished;
+});
+
+Deno.test("a reader that stops: the connection stops reading, and TCP holds the peer back", async () => {
+  const { peer, conn } = await RawPeer.against("client");
+  const frame = peer.frame(Opcode.Binary, new Uint8Array(10_000));
+  let written = 0;
+  const writing = (async () => {
+    for (; written < 10_000; written++) await peer.write(frame);
+  })();
+  for (let before = -1; before !== written;) {
+    before = written;
+    for (let turn = 0; turn < 20; turn++) await new Promise((done) => setTimeout(done, 5));
+  }
+  assertLess(written, 5000, "100 MB cannot have been taken");
+  for (let i = 0; i < 10_000; i++) assertEquals((await conn.recv())!.length, 10_000);
+  await writing;
+  const closed = conn.close();
+  await peer.next();
+  await peer.send(Opcode.Close, encodeClose(1000));
+  await closed;
+  peer[Symbol.dispose]();
+});
+
+Deno.test("closing while the reader has stopped does not wait for it", async () => {
+  const { peer, conn } = await RawPeer.against("client");
+  const flood = (async () => {
+    for (let i = 0; i < 1000; i++) await peer.send(Opcode.Binary, new Uint8Array(10_000));
+    await peer.send(Opcode.Close, encodeClose(1000));
+  })();
+  await conn.ready();
+  assertEquals(await conn.close(), { code: 1000, reason: "", wasClean: true });
+  await flood;
+  peer[Symbol.dispose]();
+});
+
+Deno.test("a send that waits is refused when the connection ends, one that nobody awaits is not", async () => {
+  const { peer, conn } = await RawPeer.against("client", { closeTimeout: 0.05 });
+  const sends = Array.from({ length: 300 }, () => conn.send(new Uint8Array(100_000)));
+  await sends[0];
+  void conn.close();
+  const results = await Promise.allSettled(sends);
+  const refused = results.filter((result) => result.status === "rejected");
+  assertGreater(refused.length, 100);
+  for (const { reason } of refused) assertInstanceOf(reason, WsConnectionClosed);
+  assertEquals(conn.bufferedAmount, 0);
+  peer[Symbol.dispose]();
+});
+
+Deno.test("pings are answered while messages wait unread", async () => {
+  const { server, client } = await pair();
+  await client.send("unread");
+  assertGreater(await client.ping(), 0);
+  assertEquals(await server.recv(), "unread");
+  await finish(client, server);
+});
+
+Deno.test("bytes can be changed as soon as send has resolved", async () => {
+  const { server, client } = await pair();
+  for (const [from, to] of [[client, server], [server, client]] as const) {
+    for (const length of [10, 1000, 40_000, 3_000_000]) {
+      const bytes = new Uint8Array(length).fill(1);
+      const received = to.recv();
+      await from.send(bytes);
+      bytes.fill(2);
+      assert((await received as Uint8Array).every((byte) => byte === 1), `${length} bytes`);
+    }
+  }
+  await finish(client, server);
+});
+
+Deno.test("messages that come with the handshake are received", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { wsConnect } = await import("../mod.ts");
+  const frames = Uint8Array.of(0x81, 2, 104, 105, 0x82, 1, 7, 0x88, 2, 3, 232);
+  const [peer, conn] = await Promise.all([
+    RawPeer.accept(listener, frames),
+    wsConnect(`ws://127.0.0.1:${listener.addr.port}/`),
+  ]);
+  assertEquals(await Array.fromAsync(conn), ["hi", Uint8Array.of(7)]);
+  assertEquals(await peer.next(), [0x88, encodeClose(1000)]);
+  peer.conn.close();
+  assertEquals(await conn.finished, { code: 1000, reason: "", wasClean: true });
+});
+
+Deno.test("a new WsConn knows where it is connected", async () => {
+  const { server, client } = await pair();
+  assertEquals(server.remoteAddr, client.localAddr);
+  assertEquals(server.localAddr, client.remoteAddr);
+  assertEquals(server.line, "GET / HTTP/1.1");
+  assertEquals(client.line, "HTTP/1.1 101 Switching Protocols");
+  assertEquals([server.protocol, server.extensions, client.protocol], ["", "", ""]);
+  await finish(client, server);
+});
