@@ -105,7 +105,7 @@ export async function answer(
   }, settings.handshakeTimeout * 1000);
   try {
     const reader = new HeadReader();
-    if (!await readHead(conn, reader)) {
+    if (!await byClient(readHead(conn, reader))) {
       throw new WsHandshakeError(400, "The client closed the connection within its request");
     }
     clearTimeout(timer);
@@ -142,7 +142,7 @@ async function upgrade(
   if (protocol !== "" && !offered.includes(protocol)) {
     throw new TypeError(`Cannot choose subprotocol "${protocol}": the client offers ${offered}`);
   }
-  await writeAll(conn, formatResponse(key, protocol, new Headers()));
+  await byClient(writeAll(conn, formatResponse(key, protocol, new Headers())));
   return new WsConn(conn, {
     role: "server",
     line: request.line,
@@ -169,11 +169,22 @@ async function sendResponse(
   { method }: RequestHead,
   response: Response,
 ): Promise<void> {
-  await writeAll(conn, formatResponseHead(response));
+  await byClient(writeAll(conn, formatResponseHead(response)));
   if (method !== "HEAD" && response.body !== null) {
-    for await (const chunk of response.body) await writeAll(conn, chunk);
+    for await (const chunk of response.body) await byClient(writeAll(conn, chunk));
   } else await response.body?.cancel();
   await closeGently(conn);
+}
+
+/** Makes a failure of the connection an error of the handshake, to be told from one of the user's functions. */
+async function byClient<T>(io: Promise<T>): Promise<T> {
+  try {
+    return await io;
+  } catch (cause) {
+    if (cause instanceof WsHandshakeError) throw cause;
+    const message = `The connection failed within the handshake: ${(cause as Error).message}`;
+    throw new WsHandshakeError(400, message, { cause });
+  }
 }
 
 function toRefusal(error: unknown): WsHandshakeError {

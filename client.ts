@@ -48,7 +48,10 @@ export interface WsConnectOptions extends WsConnOptions {
   headers?: HeadersInit | undefined;
   /** The subprotocols to offer, the preferred one first (RFC 6455 §1.9). */
   protocols?: string | string[] | undefined;
-  /** Gives up when aborted, at any stage before the connection is open, leaving no socket behind. */
+  /**
+   * Gives up when aborted, at any stage before the connection is open, leaving no socket behind. (One whose TLS handshake
+   * the server leaves unanswered is closed by Deno only when the server ends it.)
+   */
   signal?: AbortSignal | undefined;
   /** How long connecting may take from name look-up to the server's answer, in seconds. Default: 10. */
   handshakeTimeout?: number | undefined;

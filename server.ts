@@ -22,6 +22,7 @@ import { type AcceptSettings, acceptSettings, answer, type WsAcceptOptions } fro
 import { isWsConn, type WsConn } from "./conn.ts";
 import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 import { CloseCode, WsProtocolError } from "./framing/mod.ts";
+import { WsHandshakeError } from "./handshake/error.ts";
 import { closeNow } from "./transport.ts";
 
 export { wsAccept, type WsAcceptOptions } from "./accept.ts";
@@ -252,7 +253,7 @@ export class WsServer implements AsyncDisposable {
 
 /** The default `onError`. */
 function printBugs(error: unknown): void {
-  const byPeer = error instanceof WsProtocolError || error instanceof WsConnectionLost ||
-    error instanceof WsConnectionClosed;
+  const byPeer = error instanceof WsHandshakeError || error instanceof WsProtocolError ||
+    error instanceof WsConnectionLost || error instanceof WsConnectionClosed;
   if (!byPeer) console.error(error);
 }
