@@ -82,8 +82,8 @@ interface Answering {
   secure: boolean;
   /** Answers plain HTTP. */
   onRequest?: ((request: Request) => Response | Promise<Response>) | undefined;
-  /** Is called when the request has arrived. */
-  onHead?: () => void;
+  /** Is called when no more is read of the request's head. */
+  onRead?: () => void;
 }
 
 /**
@@ -105,11 +105,11 @@ export async function answer(
   }, settings.handshakeTimeout * 1000);
   try {
     const reader = new HeadReader();
-    if (!await byClient(readHead(conn, reader))) {
+    const complete = await byClient(readHead(conn, reader)).finally(answering.onRead);
+    if (!complete) {
       throw new WsHandshakeError(400, "The client closed the connection within its request");
     }
     clearTimeout(timer);
-    answering.onHead?.();
     const request = reader.request();
     checkHttp(request);
     if (answering.onRequest !== undefined && !isUpgrade(request)) {
@@ -121,6 +121,7 @@ export async function answer(
     return await upgrade(conn, request, reader.rest, settings);
   } catch (error) {
     if (late !== undefined) throw late;
+    clearTimeout(timer);
     // what is not the client's doing is a bug in a function of the user's, or the client has gone
     if (!answered) await refuse(conn, toRefusal(error));
     closeNow(conn);

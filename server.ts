@@ -116,6 +116,8 @@ export class WsServer implements AsyncDisposable {
   readonly #connections = new Set<WsConn>();
   /** Connections whose request has not arrived yet. */
   readonly #waiting = new Set<Deno.Conn>();
+  /** Those that shutting down has closed, which is nobody's error. */
+  #cutOff: ReadonlySet<Deno.Conn> = new Set();
   /** One for each connection, until nothing of it is left. */
   readonly #tasks = new Set<Promise<void>>();
   readonly #onAbort = () => void this.shutdown();
@@ -180,7 +182,8 @@ export class WsServer implements AsyncDisposable {
   async #shutDown(): Promise<void> {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     closeNow(this.#listener);
-    this.#waiting.forEach(closeNow);
+    this.#cutOff = new Set(this.#waiting);
+    this.#cutOff.forEach(closeNow);
     for (const conn of this.#connections) void conn.close(CloseCode.GoingAway, "Server shutdown");
     let timer;
     const late = new Promise((resolve) => {
@@ -217,10 +220,10 @@ export class WsServer implements AsyncDisposable {
       conn = await answer(transport, this.#settings, {
         secure: this.#secure,
         onRequest: this.#options.onRequest,
-        onHead: () => this.#waiting.delete(transport),
+        onRead: () => this.#waiting.delete(transport),
       });
     } catch (error) {
-      if (this.#shutdown === undefined) this.#report(error);
+      if (!this.#cutOff.has(transport)) this.#report(error);
     } finally {
       this.#waiting.delete(transport);
     }
