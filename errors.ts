@@ -15,6 +15,8 @@ import type { CloseInfo } from "./framing/mod.ts";
  */
 export class WsConnectionLost extends Error {
   /**
+   * Makes the error.
+   *
    * @param message What happened.
    * @param options The error of the transport, as `cause`.
    */
@@ -41,6 +43,8 @@ export class WsConnectionClosed extends Error {
   readonly closeInfo: CloseInfo | undefined;
 
   /**
+   * Makes the error.
+   *
    * @param closeInfo The peer's Close frame, if it has arrived.
    * @param options The error that ended the connection, as `cause`.
    */

@@ -1,6 +1,6 @@
 /** What the client and the server do with a connection before it is a WebSocket. */
-import { type BodyDecoder } from "./handshake/body.ts";
-import { type HeadReader } from "./handshake/head.ts";
+import type { BodyDecoder } from "./handshake/body.ts";
+import type { HeadReader } from "./handshake/head.ts";
 
 /** How long a connection is kept after it was refused, so that the peer can read why. */
 const LINGER = 1000;

@@ -18,6 +18,8 @@ export class WsProtocolError extends Error {
   readonly closeCode: number;
 
   /**
+   * Makes the error.
+   *
    * @param closeCode The close code that says what kind of violation it was.
    * @param message What the peer did.
    * @param options The error that caused it, if there was one.

@@ -1,4 +1,4 @@
-import { CloseCode, decodeClose, encodeClose } from "./close.ts";
+import { decodeClose, encodeClose } from "./close.ts";
 import { WsProtocolError } from "./error.ts";
 import {
   encodeFrame,
@@ -81,6 +81,8 @@ export class Rfc6455Protocol implements Protocol {
   #pongHeld: Uint8Array<ArrayBuffer> | undefined;
 
   /**
+   * Starts in the state `open`: the handshake is done.
+   *
    * @param role Which end this is.
    * @param events Takes the messages and Pongs.
    * @param limits What the peer must not exceed.

@@ -21,6 +21,8 @@ export class WsHandshakeError extends Error {
   readonly body: Uint8Array;
 
   /**
+   * Makes the error.
+   *
    * @param status The HTTP status of the answer, or 0.
    * @param message What was wrong.
    * @param options The rest of the answer, and the error that caused it, if there was one.

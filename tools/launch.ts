@@ -2,9 +2,13 @@
  * Runs a Deno command that needs packages of JSR: `deno run -A tools/launch.ts test -A tests/`. Where JSR answers, or
  * `JSR_URL` says where it is, the command is left alone; otherwise JSR is a folder made on the spot (registry.ts).
  */
+import { tmpdir } from "node:os";
+import { pathToFileURL } from "node:url";
 import { buildRegistry } from "./registry.ts";
 
 const root = new URL("../", import.meta.url);
+/** Not inside the project: `deno publish` would take it for a part of the package. */
+const registry = pathToFileURL(`${tmpdir()}/wsconn-jsr-${Deno.uid()}/`);
 
 async function jsrAnswers(): Promise<boolean> {
   try {
@@ -20,7 +24,7 @@ async function jsrAnswers(): Promise<boolean> {
 
 const env: Record<string, string> = {};
 if (Deno.env.get("JSR_URL") === undefined && !await jsrAnswers()) {
-  env["JSR_URL"] = await buildRegistry(root, new URL(".jsr/", root));
+  env["JSR_URL"] = await buildRegistry(root, registry);
   console.error("JSR does not answer: using this project's stand-ins for @std (tools/std/)");
 }
 
