@@ -298,10 +298,8 @@ export class Rfc6455Protocol implements Protocol {
 
   #closeReceived(payload: Uint8Array): void {
     this.received = decodeClose(payload);
-    // RFC 6455 §5.5.1: "the endpoint typically echos the status code it received"
-    if (this.state === "open") {
-      this.#appendControl(Opcode.Close, encodeClose(this.received.code));
-    }
+    // RFC 6455 §5.5.1: "the endpoint typically echos the status code it received"; the reason too, as others do
+    if (this.state === "open") this.#appendControl(Opcode.Close, payload);
     this.state = "closed";
   }
 

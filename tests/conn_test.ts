@@ -66,7 +66,7 @@ Deno.test("messages sent before the end are received before null", async () => {
   assertEquals(received.at(-1), "last");
   assertEquals(await server.recv(), null);
   assertEquals(await server.finished, { code: 4000, reason: "done", wasClean: true });
-  assertEquals(await closed, { code: 4000, reason: "", wasClean: true });
+  assertEquals(await closed, { code: 4000, reason: "done", wasClean: true });
 });
 
 Deno.test("many recv at once are answered in order", async () => {
@@ -242,7 +242,7 @@ for (const role of ROLES) {
     await peer.send(Opcode.Text, "one");
     await peer.send(Opcode.Text, "two");
     await peer.send(Opcode.Close, encodeClose(1001, "leaving"));
-    assertEquals(await peer.next(), [0x88, encodeClose(1001)]);
+    assertEquals(await peer.next(), [0x88, encodeClose(1001, "leaving")]);
     if (role === "client") peer.conn.close();
     assertEquals(await conn.finished, { code: 1001, reason: "leaving", wasClean: true });
     assertEquals([await conn.recv(), await conn.recv(), await conn.recv()], ["one", "two", null]);

@@ -133,7 +133,7 @@ for (const role of ROLES) {
     assertEquals(side.sent().length, 0);
   });
 
-  Deno.test(`${role} §5.5.1: a Close is answered with the same code, and ends the protocol`, () => {
+  Deno.test(`${role} §5.5.1: a Close is answered with the same code and reason, and ends the protocol`, () => {
     const side = Side.rfc6455(role);
     side.receive(concat([
       frame(Opcode.Text, "before"),
@@ -145,7 +145,7 @@ for (const role of ROLES) {
     assertEquals(side.protocol.received, { code: 4001, reason: "bye" });
     assertEquals(side.protocol.state, "closed");
     assertEquals(side.protocol.error, undefined);
-    assertEquals(framesOf(role, side.sent()), [[0x88, encodeClose(4001)]]);
+    assertEquals(framesOf(role, side.sent()), [[0x88, encodeClose(4001, "bye")]]);
     assertThrows(() => side.protocol.send("late"), TypeError, 'state is "closed"');
     side.protocol.close(1000, "");
     assertEquals(side.sent().length, 0); // §5.5.1: nothing follows a Close

@@ -1,0 +1,47 @@
+/** Peers that run on Node. */
+import { TextLineStream } from "@std/streams";
+
+const found = await new Deno.Command("node", { args: ["--version"], stdout: "null" }).output()
+  .then(() => true, () => false);
+
+/** For `Deno.test`: whether to leave a test out because there is no Node, which its name then says. */
+export function needsNode(name: string): { name: string; ignore: boolean } {
+  return { name: found ? name : `${name} (ignored: no node on this machine)`, ignore: !found };
+}
+
+/** Runs a script of `tests/peers/` on Node to its end; throws what it printed if it failed. */
+export async function runNode(script: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("node", {
+    args: [pathOf(script), ...args],
+    stdout: "null",
+    stderr: "piped",
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+}
+
+/** Starts a script that serves and prints its port first; ends it when disposed. */
+export async function serveNode(
+  script: string,
+  ...args: string[]
+): Promise<{ port: number } & AsyncDisposable> {
+  const child = new Deno.Command("node", {
+    args: [pathOf(script), ...args],
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
+  const reader = lines.getReader();
+  const { value } = await reader.read();
+  return {
+    port: Number(value),
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await reader.cancel();
+      await child.status;
+    },
+  };
+}
+
+function pathOf(script: string): string {
+  return new URL(`../peers/${script}`, import.meta.url).pathname;
+}
