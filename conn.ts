@@ -201,17 +201,28 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsProtocolError} If the peer broke the protocol.
    * @throws {WsConnectionLost} If the connection ended without a Close.
    */
-  async recv(): Promise<WsMessage | null> {
-    this.#reader ??= this.#readable.getReader();
+  recv(): Promise<WsMessage | null> {
+    if (this.#reader === undefined) {
+      try {
+        this.#reader = this.#readable.getReader();
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     if (this.#incoming.desiredSize === HIGH_WATER) this.#flush(); // the receiver runs dry
     this.#recvPending++;
-    try {
-      const { value, done } = await this.#reader.read();
-      return done ? null : value;
-    } finally {
-      this.#recvPending--;
-    }
+    return this.#reader.read().then(this.#received, this.#receiveFailed);
   }
+
+  readonly #received = ({ value, done }: ReadableStreamReadResult<WsMessage>): WsMessage | null => {
+    this.#recvPending--;
+    return done ? null : value;
+  };
+
+  readonly #receiveFailed = (error: unknown): never => {
+    this.#recvPending--;
+    throw error;
+  };
 
   /**
    * Waits until a message, or the end, can be received without waiting. Takes nothing, so that any number of
@@ -333,7 +344,9 @@ export class WsConn implements AsyncDisposable {
 
   /** Reads what is there and decodes it; `false` at the end of TCP. */
   async #readOnce(): Promise<boolean> {
-    this.#flush(); // about to wait
+    // About to wait. While messages are being taken, though, answers to them are still to come: they leave together.
+    if (this.#incoming.desiredSize === HIGH_WATER || this.#state !== "open") this.#flush();
+    else this.#flushLater();
     try {
       const length = await this.#transport.read(this.#framing.space());
       if (this.#state === "closed") return false;
@@ -400,10 +413,14 @@ export class WsConn implements AsyncDisposable {
       this.#flush();
       return this.#drained.promise;
     }
-    if (!this.#flushSoon && !this.#writing) {
-      this.#flushSoon = true;
-      if (WsConn.#unflushed.push(this) === 1) setImmediate(WsConn.#flushAll);
-    }
+    this.#flushLater();
+  }
+
+  /** Flushes at the end of this turn of the event loop, unless something makes it flush before. */
+  #flushLater(): void {
+    if (this.#flushSoon || this.#writing || this.#framing.output.size === 0) return;
+    this.#flushSoon = true;
+    if (WsConn.#unflushed.push(this) === 1) setImmediate(WsConn.#flushAll);
   }
 
   static #unflushed: WsConn[] = [];

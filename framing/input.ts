@@ -1,12 +1,17 @@
+import type { Buffer } from "node:buffer";
 import { LARGE_BUFFER, largeBuffers } from "./pool.ts";
+import { asBuffer } from "./utf8.ts";
 
 /** What an idle connection pins. */
 const IDLE_BUFFER = 1024;
+/** Up to so many large buffers in use, a connection keeps its own through a pause. */
+const PLENTY = 128;
 
 /**
  * The bytes of a connection that have arrived and are not decoded yet: those between `start` and `end`. Reads go
- * into a small buffer until one fills it, then into a pooled large one until so little arrives that the small one
- * would have done.
+ * into a small buffer until one fills it, then into a pooled large one until twice in a row so little arrives that the
+ * small one would have done; where large buffers are scarce, until one does not fill the large one. (A connection that
+ * waits cannot give its buffer back, so what is kept through a pause is what thousands of idle ones may keep for hours.)
  */
 export class Input {
   /** The buffer that is read into; may change with each {@linkcode space}. */
@@ -15,20 +20,26 @@ export class Input {
   start = 0;
   /** Where they end. */
   end = 0;
+  #decoder: Buffer;
   readonly #idle: Uint8Array<ArrayBuffer> = new Uint8Array(IDLE_BUFFER);
   #lastRead = 0;
+  #readBefore = 0;
 
   constructor() {
     this.bytes = this.#idle;
+    this.#decoder = asBuffer(this.#idle);
+  }
+
+  /** The text of `bytes[start..end)`, which are known to be ASCII. */
+  ascii(start: number, end: number): string {
+    return this.#decoder.toString("latin1", start, end);
   }
 
   /** Where the next bytes are to be read into; never empty as long as the decoder leaves less than 1 KiB. */
   space(): Uint8Array {
     if (this.bytes === this.#idle) {
       if (this.end === IDLE_BUFFER) this.#moveTo(largeBuffers.take());
-    } else if (this.#lastRead <= IDLE_BUFFER && this.end - this.start < IDLE_BUFFER) {
-      this.#leaveLarge();
-    }
+    } else if (this.end - this.start < IDLE_BUFFER && this.#calm()) this.#leaveLarge();
     if (this.start > 0) {
       this.bytes.copyWithin(0, this.start, this.end);
       this.end -= this.start;
@@ -40,18 +51,29 @@ export class Input {
   /** Counts `length` more bytes that were read into {@linkcode space}. */
   received(length: number): void {
     this.end += length;
+    this.#readBefore = this.#lastRead;
     this.#lastRead = length;
   }
 
   /** Forgets what is not decoded, and how much arrived last. */
   clear(): void {
-    this.start = this.end = this.#lastRead = 0;
+    this.start =
+      this.end =
+      this.#lastRead =
+      this.#readBefore =
+        0;
   }
 
   /** Gives the pooled buffer back; no read may be under way. */
   release(): void {
     this.clear();
     if (this.bytes.length === LARGE_BUFFER) this.#leaveLarge();
+  }
+
+  #calm(): boolean {
+    return largeBuffers.lent > PLENTY
+      ? this.#lastRead < LARGE_BUFFER
+      : this.#lastRead < IDLE_BUFFER && this.#readBefore < IDLE_BUFFER;
   }
 
   #leaveLarge(): void {
@@ -63,6 +85,7 @@ export class Input {
   #moveTo(buffer: Uint8Array<ArrayBuffer>): void {
     buffer.set(this.bytes.subarray(this.start, this.end));
     this.bytes = buffer;
+    this.#decoder = asBuffer(buffer);
     this.end -= this.start;
     this.start = 0;
   }

@@ -8,6 +8,8 @@ class BufferPool {
   readonly #size: number;
   readonly #kept: number;
   readonly #free: Uint8Array<ArrayBuffer>[] = [];
+  /** How many are in use. */
+  lent = 0;
 
   constructor(size: number, kept: number) {
     this.#size = size;
@@ -15,10 +17,12 @@ class BufferPool {
   }
 
   take(): Uint8Array<ArrayBuffer> {
+    this.lent++;
     return this.#free.pop() ?? new Uint8Array(this.#size);
   }
 
   give(buffer: Uint8Array<ArrayBuffer>): void {
+    this.lent--;
     if (this.#free.length < this.#kept) this.#free.push(buffer);
   }
 }

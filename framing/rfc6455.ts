@@ -17,7 +17,7 @@ import { MessageBuilder, type WsMessage } from "./message.ts";
 import { Output } from "./output.ts";
 import { LARGE_BUFFER } from "./pool.ts";
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
-import { decodeAscii, decodeUtf8, encodeUtf8, writeUtf8 } from "./utf8.ts";
+import { decodeUtf8, encodeUtf8, writeUtf8 } from "./utf8.ts";
 
 /** From this length on, the rest of a payload is read into the message itself, without a copy. */
 const DIRECT_FROM = 16 * 1024;
@@ -225,8 +225,9 @@ export class Rfc6455Protocol implements Protocol {
     // Unmasking touches every byte anyway, and says on the way whether it is ASCII.
     const seen = this.#isServer ? applyMask(bytes, start, end, maskKey) : -1;
     if (opcode === Opcode.Binary) return this.#events.message(bytes.slice(start, end));
-    const payload = bytes.subarray(start, end);
-    const text = (seen & 0x80808080) === 0 ? decodeAscii(payload) : decodeUtf8(payload);
+    const text = (seen & 0x80808080) === 0
+      ? this.#input.ascii(start, end)
+      : decodeUtf8(bytes.subarray(start, end));
     // RFC 6455 §8.1
     if (text === undefined) throw new WsProtocolError(1007, "Text message is not valid UTF-8");
     this.#events.message(text);

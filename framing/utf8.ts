@@ -9,23 +9,28 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
+/** Up to this length a loop over ASCII is faster than a call of the encoder. */
+const SHORT = 40;
+
 /** Writes the UTF-8 of `text` into `into` at `at`, where 3 bytes for each of its code units fit; returns its length. */
 export function writeUtf8(text: string, into: Uint8Array, at: number): number {
-  return encoder.encodeInto(text, into.subarray(at, at + text.length * 3)).written;
+  const { length } = text;
+  if (length <= SHORT) {
+    let i = 0;
+    for (let code; i < length && (code = text.charCodeAt(i)) < 0x80; i++) into[at + i] = code;
+    if (i === length) return length;
+  }
+  return encoder.encodeInto(text, into.subarray(at, at + length * 3)).written;
 }
 
 /** The text that `bytes` encode, byte order mark included, or `undefined` if they are not UTF-8 (RFC 6455 §8.1). */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
-  if (isAscii(bytes)) return decodeAscii(bytes);
-  return isUtf8(bytes) ? view(bytes).toString("utf8") : undefined;
+  if (isAscii(bytes)) return asBuffer(bytes).toString("latin1");
+  return isUtf8(bytes) ? asBuffer(bytes).toString("utf8") : undefined;
 }
 
-/** The text of `bytes`, which are known to be ASCII. */
-export function decodeAscii(bytes: Uint8Array): string {
-  return view(bytes).toString("latin1");
-}
-
-function view(bytes: Uint8Array): Buffer {
+/** The same bytes as a `Buffer`, which has the fast decoders. */
+export function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.length);
 }
 

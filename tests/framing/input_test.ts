@@ -1,0 +1,63 @@
+import { assertEquals } from "@std/assert";
+import { Input } from "../../framing/input.ts";
+import { largeBuffers } from "../../framing/pool.ts";
+import { randomBytes, seeded } from "../helpers/bytes.ts";
+
+const IDLE = 1024, LARGE = 65536;
+
+/** A read that brings `length` bytes, all of which are decoded. */
+function read(input: Input, length: number): number {
+  const room = input.space().length;
+  input.received(length);
+  input.start = input.end;
+  return room;
+}
+
+Deno.test("an idle connection pins 1 KiB, a busy one a large buffer, and gives it back", () => {
+  const input = new Input();
+  assertEquals(read(input, 100), IDLE);
+  assertEquals(read(input, IDLE), IDLE); // fills it
+  assertEquals(read(input, 384), LARGE); // the rest of a burst
+  assertEquals(read(input, 1408), LARGE); // the next burst
+  assertEquals(read(input, 10), LARGE);
+  assertEquals(read(input, 10), LARGE);
+  assertEquals(read(input, 10), IDLE); // twice as little as the small one takes
+  input.release();
+});
+
+Deno.test("where large buffers are scarce, a connection waits with a small one", () => {
+  const taken = Array.from({ length: 200 }, () => largeBuffers.take());
+  const input = new Input();
+  read(input, IDLE);
+  assertEquals(read(input, LARGE), LARGE);
+  assertEquals(read(input, LARGE - 1), LARGE);
+  assertEquals(read(input, 10), IDLE);
+  taken.forEach((buffer) => largeBuffers.give(buffer));
+  input.release();
+});
+
+Deno.test("what is not decoded stays, whatever buffer it moves to; all buffers come back", () => {
+  const random = seeded(12);
+  const before = largeBuffers.lent;
+  const input = new Input();
+  const sent = randomBytes(random, 300_000);
+  let arrived = 0, decoded = 0;
+  while (decoded < sent.length) {
+    const space = input.space();
+    const length = Math.min(random(3) === 0 ? space.length : random(2000), space.length);
+    const piece = sent.subarray(arrived, arrived + length);
+    space.set(piece);
+    input.received(piece.length);
+    arrived += piece.length;
+    const left = arrived === sent.length ? 0 : random(14);
+    const until = Math.max(input.start, input.end - left);
+    assertEquals(
+      input.bytes.subarray(input.start, until),
+      sent.subarray(decoded, decoded + until - input.start),
+    );
+    decoded += until - input.start;
+    input.start = until;
+  }
+  input.release();
+  assertEquals(largeBuffers.lent, before);
+});
