@@ -90,6 +90,10 @@ export class WsConn implements AsyncDisposable {
   #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
   #recvPending = 0;
   #reading = false;
+  /** Whether what was decoded last contained messages. */
+  #delivered = false;
+  /** Lets the reading go on. */
+  #resume: (() => void) | undefined;
   /** What `recv` throws once the messages before it are taken. */
   #failure: Error | undefined;
   #readiness: PromiseWithResolvers<void> | undefined;
@@ -100,8 +104,8 @@ export class WsConn implements AsyncDisposable {
   /** What was given to `#writable` and is not framed yet, in bytes. */
   #unframed = 0;
   #writing = false;
-  /** Whether this connection is among those that are flushed at the end of this turn. */
-  #flushSoon = false;
+  /** Whether this connection is in `#busy`. */
+  #isBusy = false;
   #drained: PromiseWithResolvers<void> | undefined;
 
   readonly #pings: { id: number; sent: number; pong: PromiseWithResolvers<number> }[] = [];
@@ -155,7 +159,10 @@ export class WsConn implements AsyncDisposable {
       },
     });
     this.#framing = opening.framing({
-      message: (message) => this.#incoming.enqueue(message),
+      message: (message) => {
+        this.#delivered = true;
+        this.#incoming.enqueue(message);
+      },
       pong: (payload) => this.#pong(payload),
     });
     this.#receiveRest(opening.rest);
@@ -209,7 +216,7 @@ export class WsConn implements AsyncDisposable {
         return Promise.reject(error);
       }
     }
-    if (this.#incoming.desiredSize === HIGH_WATER) this.#flush(); // the receiver runs dry
+    if (this.#incoming.desiredSize === HIGH_WATER) this.#runDry();
     this.#recvPending++;
     return this.#reader.read().then(this.#received, this.#receiveFailed);
   }
@@ -231,7 +238,7 @@ export class WsConn implements AsyncDisposable {
   ready(): Promise<void> {
     // an empty queue of an open stream desires exactly as much as it can hold
     if (this.#incoming.desiredSize !== HIGH_WATER) return Promise.resolve();
-    this.#flush();
+    this.#runDry();
     this.#readiness ??= Promise.withResolvers();
     return this.#readiness.promise;
   }
@@ -344,14 +351,13 @@ export class WsConn implements AsyncDisposable {
 
   /** Reads what is there and decodes it; `false` at the end of TCP. */
   async #readOnce(): Promise<boolean> {
-    // About to wait. While messages are being taken, though, answers to them are still to come: they leave together.
-    if (this.#incoming.desiredSize === HIGH_WATER || this.#state !== "open") this.#flush();
-    else this.#flushLater();
+    this.#flush(); // about to wait
     try {
       const length = await this.#transport.read(this.#framing.space());
       if (this.#state === "closed") return false;
       if (length !== null) {
         this.#receive(length);
+        if (this.#delivered) await this.#turnToReader();
         return true;
       }
       this.#end();
@@ -359,6 +365,25 @@ export class WsConn implements AsyncDisposable {
       this.#end(error);
     }
     return false;
+  }
+
+  /**
+   * Lets the receiver take the messages, and answer them, before the next read: until it runs dry, or to the end of this
+   * turn of the event loop. So the answer leaves before anything else is done.
+   */
+  #turnToReader(): Promise<void> {
+    this.#delivered = false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#resume = resolve;
+    this.#atEndOfTurn();
+    return promise;
+  }
+
+  /** The receiver has taken all messages: what it has answered goes out, and the reading goes on. */
+  #runDry(): void {
+    this.#flush();
+    this.#resume?.();
+    this.#resume = undefined;
   }
 
   #receive(length: number): void {
@@ -413,23 +438,23 @@ export class WsConn implements AsyncDisposable {
       this.#flush();
       return this.#drained.promise;
     }
-    this.#flushLater();
+    this.#atEndOfTurn();
   }
 
-  /** Flushes at the end of this turn of the event loop, unless something makes it flush before. */
-  #flushLater(): void {
-    if (this.#flushSoon || this.#writing || this.#framing.output.size === 0) return;
-    this.#flushSoon = true;
-    if (WsConn.#unflushed.push(this) === 1) setImmediate(WsConn.#flushAll);
+  static #busy: WsConn[] = [];
+
+  /** Has this connection flushed at the end of this turn of the event loop, should nothing do it before. */
+  #atEndOfTurn(): void {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    if (WsConn.#busy.push(this) === 1) setImmediate(WsConn.#endTurn);
   }
 
-  static #unflushed: WsConn[] = [];
-
-  /** Once per turn of the event loop, for all connections that nothing else has made flush. */
-  static #flushAll(this: void): void {
-    for (const conn of WsConn.#unflushed.splice(0)) {
-      conn.#flushSoon = false;
-      conn.#flush();
+  /** Once for all connections. */
+  static #endTurn(this: void): void {
+    for (const conn of WsConn.#busy.splice(0)) {
+      conn.#isBusy = false;
+      conn.#runDry();
     }
   }
 
