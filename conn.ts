@@ -92,8 +92,8 @@ export class WsConn implements AsyncDisposable {
   #reading = false;
   /** Whether what was decoded last contained messages. */
   #delivered = false;
-  /** Lets the reading go on. */
-  #resume: (() => void) | undefined;
+  /** Settles when the stream need not be pulled for more: it has enough, or there is no more. */
+  #pulling: PromiseWithResolvers<void> | undefined;
   /** What `recv` throws once the messages before it are taken. */
   #failure: Error | undefined;
   #readiness: PromiseWithResolvers<void> | undefined;
@@ -327,68 +327,63 @@ export class WsConn implements AsyncDisposable {
 
   /** The source of `#readable`: reads until enough messages wait, and hands a failure over behind the last of them. */
   #pull(): Promise<void> | undefined {
-    if (this.#failure === undefined) return this.#read();
-    if (this.#incoming.desiredSize === HIGH_WATER) this.#incoming.error(this.#failure);
-  }
-
-  async #read(): Promise<void> {
-    this.#reading = true;
-    while (this.#state === "open" && this.#incoming.desiredSize! > 0) {
-      if (!await this.#readOnce()) break;
+    if (this.#failure !== undefined) {
+      if (this.#incoming.desiredSize === HIGH_WATER) this.#incoming.error(this.#failure);
+      return undefined;
     }
-    this.#reading = false;
-    if (this.#state === "closing") void this.#discard();
-    else if (this.#state === "closed") this.#framing.release("input");
+    this.#pulling = Promise.withResolvers();
+    this.#readOn();
+    return this.#pulling.promise;
   }
 
-  /** Reads on until the peer's Close, or the end of TCP. */
-  async #discard(): Promise<void> {
+  #pulled(): void {
+    this.#pulling?.resolve();
+    this.#pulling = undefined;
+  }
+
+  /** Reads on, unless a read is under way already or enough messages wait. */
+  #readOn(): void {
+    if (this.#reading || this.#state === "closed") return;
+    // back-pressure: the stream pulls again when there is room
+    if (this.#state === "open" && this.#incoming.desiredSize! <= 0) return this.#pulled();
+    this.#flush(); // about to wait
     this.#reading = true;
-    while (this.#state === "closing" && await this.#readOnce());
+    this.#transport.read(this.#framing.space()).then(this.#readDone, this.#readFailed);
+  }
+
+  readonly #readDone = (length: number | null): void => {
     this.#reading = false;
     if (this.#state === "closed") this.#framing.release("input");
-  }
-
-  /** Reads what is there and decodes it; `false` at the end of TCP. */
-  async #readOnce(): Promise<boolean> {
-    this.#flush(); // about to wait
-    try {
-      const length = await this.#transport.read(this.#framing.space());
-      if (this.#state === "closed") return false;
-      if (length !== null) {
-        this.#receive(length);
-        if (this.#delivered) await this.#turnToReader();
-        return true;
-      }
-      this.#end();
-    } catch (error) {
-      this.#end(error);
+    else if (length === null) this.#end();
+    else {
+      this.#receive(length);
+      // The receiver shall take the messages and answer them before anything else is done: what lets the reading go on
+      // is that it runs dry, or the end of this turn of the event loop.
+      if (this.#delivered) this.#atEndOfTurn();
+      else this.#readOn();
+      this.#delivered = false;
     }
-    return false;
-  }
+  };
 
-  /**
-   * Lets the receiver take the messages, and answer them, before the next read: until it runs dry, or to the end of this
-   * turn of the event loop. So the answer leaves before anything else is done.
-   */
-  #turnToReader(): Promise<void> {
-    this.#delivered = false;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#resume = resolve;
-    this.#atEndOfTurn();
-    return promise;
-  }
+  readonly #readFailed = (error: unknown): void => {
+    this.#reading = false;
+    if (this.#state === "closed") this.#framing.release("input");
+    else this.#end(error);
+  };
 
   /** The receiver has taken all messages: what it has answered goes out, and the reading goes on. */
   #runDry(): void {
     this.#flush();
-    this.#resume?.();
-    this.#resume = undefined;
+    this.#readOn();
   }
 
   #receive(length: number): void {
     const before = this.#framing.state;
-    this.#framing.receive(length);
+    try {
+      this.#framing.receive(length);
+    } catch (error) {
+      return this.#end(error); // out of memory, most likely
+    }
     if (this.#framing.state !== before) {
       this.#leave(this.#framing.error);
       this.#awaitEnd();
@@ -458,28 +453,29 @@ export class WsConn implements AsyncDisposable {
     }
   }
 
+  /** Writes all that has gathered, and what gathers meanwhile. */
   #flush(): void {
-    if (!this.#writing && this.#framing.output.size > 0 && this.#state !== "closed") {
-      void this.#writeOut();
-    }
+    if (this.#writing || this.#state === "closed") return;
+    const piece = this.#framing.output.next();
+    if (piece === undefined) return;
+    this.#writing = true;
+    this.#transport.write(piece).then(this.#writeDone, this.#writeFailed);
   }
 
-  /** Writes all that has gathered, and what gathers meanwhile. */
-  async #writeOut(): Promise<void> {
-    const { output } = this.#framing;
-    this.#writing = true;
-    try {
-      for (let piece; (piece = output.next()) !== undefined && this.#state !== "closed";) {
-        output.written(await this.#transport.write(piece));
-        if (output.size === 0) this.#drain();
-      }
-    } catch (error) {
-      this.#end(error);
-    }
+  readonly #writeDone = (length: number): void => {
+    this.#writing = false;
+    if (this.#state === "closed") return this.#framing.release("output");
+    this.#framing.output.written(length);
+    if (this.#framing.output.size === 0) this.#drain();
+    if (this.#framing.output.size > 0) this.#flush();
+    else if (this.#framing.state === "closed") this.#hangUp();
+  };
+
+  readonly #writeFailed = (error: unknown): void => {
     this.#writing = false;
     if (this.#state === "closed") this.#framing.release("output");
-    else if (this.#framing.state === "closed") this.#hangUp();
-  }
+    else this.#end(error);
+  };
 
   #drain(): void {
     this.#drained?.resolve();
@@ -498,6 +494,7 @@ export class WsConn implements AsyncDisposable {
       this.#failure = failure;
       void this.#pull();
     }
+    this.#pulled();
     this.#outgoing.error(this.#closedError(failure));
     this.#unframed = 0;
     this.#wakeReady();
@@ -507,7 +504,7 @@ export class WsConn implements AsyncDisposable {
   #awaitEnd(): void {
     this.#closeTimer ??= setTimeout(() => this.#end(), this.#closeTimeout * 1000);
     this.#flush();
-    if (!this.#reading) void this.#discard();
+    this.#readOn();
   }
 
   /** Both Closes are exchanged, or the connection was failed, and all is written. */
