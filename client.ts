@@ -33,7 +33,7 @@ import {
 import { type ConnLimits, connLimits, seconds, type WsConnOptions } from "./options.ts";
 import { closeNow, readBody, readHead, writeAll } from "./transport.ts";
 
-export { isOpenWsConn, isWsConn, WsConn, type WsOpening } from "./conn.ts";
+export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
 export { type CloseInfo, type WsMessage, WsProtocolError } from "./framing/mod.ts";

@@ -1,6 +1,4 @@
-import { setImmediate } from "node:timers";
 import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
-import type { ConnLimits } from "./options.ts";
 import {
   CloseCode,
   type CloseInfo,
@@ -10,6 +8,8 @@ import {
   type Role,
   type WsMessage,
 } from "./framing/mod.ts";
+import type { ConnLimits } from "./options.ts";
+import { Wire } from "./wire.ts";
 
 /** Unread messages up to which the connection reads ahead, and unwritten bytes up to which a send does not wait. */
 const HIGH_WATER = 64 * 1024;
@@ -76,20 +76,17 @@ export class WsConn implements AsyncDisposable {
    */
   readonly finished: Promise<CloseInfo>;
 
-  readonly #role: Role;
-  readonly #transport: Deno.Conn;
+  readonly #wire: Wire;
   readonly #framing: Protocol;
   readonly #closeTimeout: number;
-  /** `closing`: the streams have ended, TCP is still there. `closed`: TCP is closed. */
-  #state: "open" | "closing" | "closed" = "open";
+  /** Whether the streams have ended: either side has closed, failed or lost the connection. */
+  #closed = false;
   readonly #finish: (info: CloseInfo) => void;
-  #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
   readonly #readable: ReadableStream<WsMessage>;
   #incoming!: ReadableStreamDefaultController<WsMessage>;
   #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
   #recvPending = 0;
-  #reading = false;
   /** Whether what was decoded last contained messages. */
   #delivered = false;
   /** Settles when the stream need not be pulled for more: it has enough, or there is no more. */
@@ -103,9 +100,6 @@ export class WsConn implements AsyncDisposable {
   #writer: WritableStreamDefaultWriter<WsMessage> | undefined;
   /** What was given to `#writable` and is not framed yet, in bytes. */
   #unframed = 0;
-  #writing = false;
-  /** Whether this connection is in `#busy`. */
-  #isBusy = false;
   #drained: PromiseWithResolvers<void> | undefined;
 
   readonly #pings: { id: number; sent: number; pong: PromiseWithResolvers<number> }[] = [];
@@ -128,8 +122,6 @@ export class WsConn implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<CloseInfo>();
     this.finished = promise;
     this.#finish = resolve;
-    this.#role = opening.role;
-    this.#transport = transport;
     this.#closeTimeout = limits.closeTimeout;
     this.#readable = new ReadableStream({
       start: (controller) => {
@@ -165,12 +157,18 @@ export class WsConn implements AsyncDisposable {
       },
       pong: (payload) => this.#pong(payload),
     });
-    this.#receiveRest(opening.rest);
+    this.#wire = new Wire(opening.role, transport, this.#framing, {
+      wantsMore: () => this.#wantsMore(),
+      decoded: () => this.#decoded(),
+      drained: () => this.#drain(),
+      ended: (cause) => this.#ended(cause),
+    });
+    this.#wire.receive(opening.rest);
   }
 
   /** Whether this connection takes no more messages to send: closed, or being closed by either side. */
   get closed(): boolean {
-    return this.#state !== "open";
+    return this.#closed;
   }
 
   /** How many bytes have been given to `send` and not yet to the operating system. */
@@ -216,7 +214,7 @@ export class WsConn implements AsyncDisposable {
         return Promise.reject(error);
       }
     }
-    if (this.#incoming.desiredSize === HIGH_WATER) this.#runDry();
+    if (this.#incoming.desiredSize === HIGH_WATER) this.#wire.runDry();
     this.#recvPending++;
     return this.#reader.read().then(this.#received, this.#receiveFailed);
   }
@@ -238,7 +236,7 @@ export class WsConn implements AsyncDisposable {
   ready(): Promise<void> {
     // an empty queue of an open stream desires exactly as much as it can hold
     if (this.#incoming.desiredSize !== HIGH_WATER) return Promise.resolve();
-    this.#runDry();
+    this.#wire.runDry();
     this.#readiness ??= Promise.withResolvers();
     return this.#readiness.promise;
   }
@@ -284,13 +282,13 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsConnectionClosed} If the connection is closed, or ends before the Pong arrives.
    */
   ping(): Promise<number> {
-    if (this.#state !== "open") return Promise.reject(this.#closedError());
+    if (this.#closed) return Promise.reject(this.#closedError());
     const id = this.#pingCount = this.#pingCount + 1 >>> 0;
     this.#framing.ping(Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id));
     const pong = Promise.withResolvers<number>();
     pong.promise.catch(ignore);
     this.#pings.push({ id, sent: performance.now(), pong });
-    this.#flush();
+    this.#wire.flush();
     return pong.promise;
   }
 
@@ -310,10 +308,10 @@ export class WsConn implements AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
-    if (this.#state === "open") {
+    if (!this.#closed) {
       this.#framing.close(code, reason);
       this.#leave();
-      this.#awaitEnd();
+      this.#wire.awaitEnd(this.#closeTimeout);
     }
     return this.finished;
   }
@@ -332,7 +330,7 @@ export class WsConn implements AsyncDisposable {
       return undefined;
     }
     this.#pulling = Promise.withResolvers();
-    this.#readOn();
+    this.#wire.readOn();
     return this.#pulling.promise;
   }
 
@@ -341,65 +339,21 @@ export class WsConn implements AsyncDisposable {
     this.#pulling = undefined;
   }
 
-  /** Reads on, unless a read is under way already or enough messages wait. */
-  #readOn(): void {
-    if (this.#reading || this.#state === "closed") return;
-    // back-pressure: the stream pulls again when there is room
-    if (this.#state === "open" && this.#incoming.desiredSize! <= 0) return this.#pulled();
-    this.#flush(); // about to wait
-    this.#reading = true;
-    this.#transport.read(this.#framing.space()).then(this.#readDone, this.#readFailed);
+  #wantsMore(): boolean {
+    if (this.#closed || this.#incoming.desiredSize! > 0) return true;
+    this.#pulled(); // back-pressure: the stream pulls again when there is room
+    return false;
   }
 
-  readonly #readDone = (length: number | null): void => {
-    this.#reading = false;
-    if (this.#state === "closed") this.#framing.release("input");
-    else if (length === null) this.#end();
-    else {
-      this.#receive(length);
-      // The receiver shall take the messages and answer them before anything else is done: what lets the reading go on
-      // is that it runs dry, or the end of this turn of the event loop.
-      if (this.#delivered) this.#atEndOfTurn();
-      else this.#readOn();
-      this.#delivered = false;
-    }
-  };
-
-  readonly #readFailed = (error: unknown): void => {
-    this.#reading = false;
-    if (this.#state === "closed") this.#framing.release("input");
-    else this.#end(error);
-  };
-
-  /** The receiver has taken all messages: what it has answered goes out, and the reading goes on. */
-  #runDry(): void {
-    this.#flush();
-    this.#readOn();
-  }
-
-  #receive(length: number): void {
-    const before = this.#framing.state;
-    try {
-      this.#framing.receive(length);
-    } catch (error) {
-      return this.#end(error); // out of memory, most likely
-    }
-    if (this.#framing.state !== before) {
+  #decoded(): boolean {
+    if (this.#framing.state !== "open" && !this.#closed) {
       this.#leave(this.#framing.error);
-      this.#awaitEnd();
-      if (this.#framing.output.size === 0) this.#hangUp();
+      this.#wire.awaitEnd(this.#closeTimeout);
     }
     this.#wakeReady();
-  }
-
-  #receiveRest(rest: Uint8Array): void {
-    while (rest.length > 0) {
-      const space = this.#framing.space();
-      const length = Math.min(space.length, rest.length);
-      space.set(rest.subarray(0, length));
-      this.#receive(length);
-      rest = rest.subarray(length);
-    }
+    const delivered = this.#delivered;
+    this.#delivered = false;
+    return delivered;
   }
 
   #wakeReady(): void {
@@ -430,65 +384,23 @@ export class WsConn implements AsyncDisposable {
     if (output.size >= HIGH_WATER || output.borrowed > 0) {
       this.#drained = Promise.withResolvers();
       this.#drained.promise.catch(ignore);
-      this.#flush();
+      this.#wire.flush();
       return this.#drained.promise;
     }
-    this.#atEndOfTurn();
+    this.#wire.atEndOfTurn();
   }
-
-  static #busy: WsConn[] = [];
-
-  /** Has this connection flushed at the end of this turn of the event loop, should nothing do it before. */
-  #atEndOfTurn(): void {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
-    if (WsConn.#busy.push(this) === 1) setImmediate(WsConn.#endTurn);
-  }
-
-  /** Once for all connections. */
-  static #endTurn(this: void): void {
-    for (const conn of WsConn.#busy.splice(0)) {
-      conn.#isBusy = false;
-      conn.#runDry();
-    }
-  }
-
-  /** Writes all that has gathered, and what gathers meanwhile. */
-  #flush(): void {
-    if (this.#writing || this.#state === "closed") return;
-    const piece = this.#framing.output.next();
-    if (piece === undefined) return;
-    this.#writing = true;
-    this.#transport.write(piece).then(this.#writeDone, this.#writeFailed);
-  }
-
-  readonly #writeDone = (length: number): void => {
-    this.#writing = false;
-    if (this.#state === "closed") return this.#framing.release("output");
-    this.#framing.output.written(length);
-    if (this.#framing.output.size === 0) this.#drain();
-    if (this.#framing.output.size > 0) this.#flush();
-    else if (this.#framing.state === "closed") this.#hangUp();
-  };
-
-  readonly #writeFailed = (error: unknown): void => {
-    this.#writing = false;
-    if (this.#state === "closed") this.#framing.release("output");
-    else this.#end(error);
-  };
 
   #drain(): void {
     this.#drained?.resolve();
     this.#drained = undefined;
-    this.#framing.drained();
   }
 
   // The end of life
 
   /** Ends both streams, the first time that either side closes, fails or loses the connection. */
   #leave(failure?: Error): void {
-    if (this.#state !== "open") return;
-    this.#state = "closing";
+    if (this.#closed) return;
+    this.#closed = true;
     if (failure === undefined) closeQuietly(this.#incoming);
     else {
       this.#failure = failure;
@@ -500,26 +412,8 @@ export class WsConn implements AsyncDisposable {
     this.#wakeReady();
   }
 
-  /** Writes what remains and reads until TCP ends, for no longer than `closeTimeout`. */
-  #awaitEnd(): void {
-    this.#closeTimer ??= setTimeout(() => this.#end(), this.#closeTimeout * 1000);
-    this.#flush();
-    this.#readOn();
-  }
-
-  /** Both Closes are exchanged, or the connection was failed, and all is written. */
-  #hangUp(): void {
-    if (this.#framing.error !== undefined) {
-      // Closing at once could make TCP reset the connection and so lose our Close: only say that no more will come.
-      this.#transport.closeWrite().catch(ignore);
-    } else if (this.#role === "server") {
-      this.#end(); // RFC 6455 §7.1.1: the server closes TCP first; the client waits for it
-    }
-  }
-
-  /** Closes TCP and settles everything that is still pending. */
-  #end(cause?: unknown): void {
-    if (this.#state === "closed") return;
+  /** TCP is closed: settles everything that is still pending. */
+  #ended(cause: unknown): void {
     this.#leave(
       new WsConnectionLost(
         cause instanceof Error
@@ -528,15 +422,6 @@ export class WsConn implements AsyncDisposable {
         { cause },
       ),
     );
-    this.#state = "closed";
-    clearTimeout(this.#closeTimer);
-    try {
-      this.#transport.close();
-    } catch {
-      // it was closed already
-    }
-    if (!this.#reading) this.#framing.release("input");
-    if (!this.#writing) this.#framing.release("output");
     this.#drained?.reject(this.#closedError());
     for (const { pong } of this.#pings.splice(0)) pong.reject(this.#closedError());
     this.#finish(this.#closeInfo());
@@ -554,42 +439,6 @@ export class WsConn implements AsyncDisposable {
     const info = this.#framing.received === undefined ? undefined : this.#closeInfo();
     return new WsConnectionClosed(info, cause === undefined ? undefined : { cause });
   }
-}
-
-/**
- * Whether `x` is a connection of this module, open or not.
- *
- * @param x Anything.
- * @returns Whether it is a {@linkcode WsConn}.
- *
- * @example
- * ```ts
- * import { isWsConn } from "@wsconn/ws";
- * import { assert } from "@std/assert";
- *
- * assert(!isWsConn({}));
- * ```
- */
-export function isWsConn(x: unknown): x is WsConn {
-  return x instanceof WsConn;
-}
-
-/**
- * Whether `x` is a connection of this module that messages can be sent on.
- *
- * @param x Anything.
- * @returns Whether it is a {@linkcode WsConn} that is not `closed`.
- *
- * @example
- * ```ts
- * import { isOpenWsConn } from "@wsconn/ws";
- * import { assert } from "@std/assert";
- *
- * assert(!isOpenWsConn(undefined));
- * ```
- */
-export function isOpenWsConn(x: unknown): x is WsConn {
-  return isWsConn(x) && !x.closed;
 }
 
 function weigh(message: WsMessage): number {

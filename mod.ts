@@ -29,8 +29,9 @@ export {
   type WsServeOptions,
   WsServer,
 } from "./server.ts";
-export { isOpenWsConn, isWsConn, WsConn, type WsOpening } from "./conn.ts";
+export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+export { isOpenWsConn, isWsConn } from "./guards.ts";
 export {
   CloseCode,
   type CloseInfo,

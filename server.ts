@@ -19,14 +19,14 @@
  * @module
  */
 import { type AcceptSettings, acceptSettings, answer, type WsAcceptOptions } from "./accept.ts";
-import { isWsConn, type WsConn } from "./conn.ts";
+import type { WsConn } from "./conn.ts";
 import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 import { CloseCode, WsProtocolError } from "./framing/mod.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { closeNow } from "./transport.ts";
 
 export { wsAccept, type WsAcceptOptions } from "./accept.ts";
-export { isOpenWsConn, isWsConn, WsConn, type WsOpening } from "./conn.ts";
+export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
 export { type CloseInfo, type WsMessage, WsProtocolError } from "./framing/mod.ts";
@@ -227,7 +227,7 @@ export class WsServer implements AsyncDisposable {
     } finally {
       this.#waiting.delete(transport);
     }
-    if (!isWsConn(conn)) return;
+    if (conn === undefined) return;
     this.#connections.add(conn);
     if (this.#shutdown !== undefined) void conn.close(CloseCode.GoingAway, "Server shutdown");
     try {

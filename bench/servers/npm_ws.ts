@@ -1,3 +1,4 @@
+// @ts-types="npm:@types/ws@8.18.1"
 import { WebSocketServer } from "npm:ws@8.23.0";
 
 const options = { host: "127.0.0.1", port: 0, perMessageDeflate: false, maxPayload: 1 << 25 };

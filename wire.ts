@@ -1,0 +1,181 @@
+import { setImmediate } from "node:timers";
+import type { Protocol, Role } from "./framing/mod.ts";
+
+/** What a {@linkcode Wire} asks and tells the connection it belongs to. */
+export interface WireEvents {
+  /** Whether more may be read now; if not, the connection calls `readOn` when it may. */
+  wantsMore(): boolean;
+  /** Bytes have been decoded. Returns whether there were messages among them, which the receiver shall take first. */
+  decoded(): boolean;
+  /** All output has been written. */
+  drained(): void;
+  /** TCP is closed; `cause` is the transport's error, if that was why. */
+  ended(cause: unknown): void;
+}
+
+/**
+ * Moves the bytes of one connection: from the transport into the protocol, and what the protocol puts out to the
+ * transport. Holds no rules but when to read and when to write.
+ */
+export class Wire {
+  /** The rules. */
+  readonly framing: Protocol;
+  readonly #role: Role;
+  readonly #transport: Deno.Conn;
+  readonly #events: WireEvents;
+  #closed = false;
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #reading = false;
+  #writing = false;
+  /** Whether this wire is in `#busy`. */
+  #isBusy = false;
+
+  constructor(role: Role, transport: Deno.Conn, framing: Protocol, events: WireEvents) {
+    this.#role = role;
+    this.#transport = transport;
+    this.framing = framing;
+    this.#events = events;
+  }
+
+  /** Decodes bytes that somebody else has read. */
+  receive(bytes: Uint8Array): void {
+    while (bytes.length > 0 && !this.#closed) {
+      const space = this.framing.space();
+      const part = bytes.subarray(0, space.length);
+      space.set(part);
+      this.#decode(part.length);
+      bytes = bytes.subarray(part.length);
+    }
+  }
+
+  /** Reads on, unless a read is under way already or the connection wants no more. */
+  readOn(): void {
+    if (this.#reading || this.#closed || !this.#events.wantsMore()) return;
+    this.flush(); // about to wait
+    this.#reading = true;
+    this.#transport.read(this.framing.space()).then(this.#readDone, this.#readFailed);
+  }
+
+  readonly #readDone = (length: number | null): void => {
+    this.#reading = false;
+    if (this.#closed) this.framing.release("input");
+    else if (length === null) this.end();
+    // The receiver shall take the messages and answer them before anything else is done: what lets the reading go on
+    // is that it runs dry, or the end of this turn of the event loop.
+    else if (this.#decode(length)) this.atEndOfTurn();
+    else this.readOn();
+  };
+
+  readonly #readFailed = (error: unknown): void => {
+    this.#reading = false;
+    if (this.#closed) this.framing.release("input");
+    else this.end(error);
+  };
+
+  #decode(length: number): boolean {
+    const before = this.framing.state;
+    try {
+      this.framing.receive(length);
+    } catch (error) {
+      this.end(error); // out of memory, most likely
+      return false;
+    }
+    const delivered = this.#events.decoded();
+    // the peer's Close has come after ours: there is nothing to write before hanging up
+    if (this.framing.state === "closed" && before !== "closed" && this.framing.output.size === 0) {
+      this.#hangUp();
+    }
+    return delivered;
+  }
+
+  /** The receiver has taken all messages: what it has answered goes out, and the reading goes on. */
+  runDry(): void {
+    this.#isBusy = false;
+    this.flush();
+    this.readOn();
+  }
+
+  /** Writes all that has gathered, and what gathers meanwhile. */
+  flush(): void {
+    if (this.#writing || this.#closed) return;
+    const piece = this.framing.output.next();
+    if (piece === undefined) return;
+    this.#writing = true;
+    this.#transport.write(piece).then(this.#writeDone, this.#writeFailed);
+  }
+
+  readonly #writeDone = (length: number): void => {
+    this.#writing = false;
+    if (this.#closed) return this.framing.release("output");
+    const { output } = this.framing;
+    output.written(length);
+    if (output.size === 0) {
+      this.#events.drained();
+      this.framing.drained();
+    }
+    if (output.size > 0) this.flush();
+    else if (this.framing.state === "closed") this.#hangUp();
+  };
+
+  readonly #writeFailed = (error: unknown): void => {
+    this.#writing = false;
+    if (this.#closed) this.framing.release("output");
+    else this.end(error);
+  };
+
+  static #busy: Wire[] = [];
+
+  /** Runs dry at the end of this turn of the event loop, should nothing make it do so before. */
+  atEndOfTurn(): void {
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    if (Wire.#busy.push(this) === 1) void Wire.#watchTurn();
+  }
+
+  /**
+   * Once for all wires. Most have run dry after a few microtasks, as soon as their receiver has answered; a call at the
+   * end of the turn costs as much as the rest of a message, so it is asked for only if it is still needed then.
+   */
+  static async #watchTurn(): Promise<void> {
+    for (let i = 0; i < 20; i++) await undefined;
+    if (Wire.#busy.some((wire) => wire.#isBusy)) setImmediate(Wire.#endTurn);
+    else Wire.#busy.length = 0;
+  }
+
+  static #endTurn(this: void): void {
+    for (const wire of Wire.#busy.splice(0)) if (wire.#isBusy) wire.runDry();
+  }
+
+  /** The protocol is closing or closed: writes what remains and reads until TCP ends, no longer than `seconds`. */
+  awaitEnd(seconds: number): void {
+    this.#closeTimer ??= setTimeout(() => this.end(), seconds * 1000);
+    this.flush();
+    this.readOn();
+  }
+
+  /** Both Closes are exchanged, or the connection was failed, and all is written. */
+  #hangUp(): void {
+    if (this.framing.error !== undefined) {
+      // Closing at once could make TCP reset the connection and so lose our Close: only say that no more will come.
+      this.#transport.closeWrite().catch(() => {});
+    } else if (this.#role === "server") {
+      this.end(); // RFC 6455 §7.1.1: the server closes TCP first; the client waits for it
+    }
+  }
+
+  /** Closes TCP. */
+  end(cause?: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#closeTimer);
+    try {
+      this.#transport.close();
+    } catch {
+      // it was closed already
+    }
+    // a buffer that the system may still be using goes back when it is not
+    if (!this.#reading) this.framing.release("input");
+    if (!this.#writing) this.framing.release("output");
+    this.#events.ended(cause);
+  }
+}
