@@ -39,7 +39,7 @@ if (what === "ws-server") {
 } else if (what === "ws-client") {
   const { WebSocket } = await import(module);
   const connect = (protocols, headers) => new WebSocket(url, protocols, { headers, ca });
-  await exercise(connect, async (socket, next) => {
+  const extra = async (socket, next) => {
     const ponged = new Promise((resolve) =>
       socket.once("pong", (data) => resolve(data.toString()))
     );
@@ -48,7 +48,8 @@ if (what === "ws-server") {
     const reply = next(socket);
     for (const part of ["one ", "tw", "o é"]) socket.send(part, { fin: part === "o é" });
     if (await reply !== "one two é") throw new Error("wrong fragments");
-  });
+  };
+  await exercise(connect, { extra });
 } else if (what === "undici-client") {
   const { Agent, WebSocket } = await import(module);
   const dispatcher = new Agent({ connect: { ca } });

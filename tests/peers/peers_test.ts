@@ -118,9 +118,11 @@ for (const tls of [undefined, certs.server]) {
   Deno.test(`our server and Deno's own client over ${over}`, async () => {
     await using server = wsServe(serve, { ...OPTIONS, ...tls });
     using client = Deno.createHttpClient({ caCerts: [certs.ca] });
-    await exercise((protocols: string[], headers: HeadersInit) =>
-      new WebSocket(server.url, { protocols, headers, client })
-    );
+    const connect = (protocols: string[], headers: HeadersInit) =>
+      new WebSocket(server.url, { protocols, headers, client });
+    // Over TLS, Deno's client may keep the end of a message that fills the socket's buffer to itself: seen with 16 MiB,
+    // 72,022 bytes of it never sent.
+    await exercise(connect, tls ? { largest: 1 << 20 } : {});
   });
 
   Deno.test(`our client and Deno's own server over ${over}`, async () => {
