@@ -145,7 +145,6 @@ async function upgrade(
   }
   await byClient(writeAll(conn, formatResponse(key, protocol, new Headers())));
   return new WsConn(conn, {
-    role: "server",
     line: request.line,
     headers: request.headers,
     protocol,

@@ -212,7 +212,6 @@ async function open(
   if (response.status !== 101) throw await refusal(conn, response, reader.rest);
   const protocol = checkResponse(response, key, protocols);
   return new WsConn(conn, {
-    role: "client",
     line: response.line,
     headers: response.headers,
     protocol,

@@ -5,7 +5,7 @@ import {
   encodeClose,
   type Protocol,
   type ProtocolEvents,
-  type Role,
+  type Version,
   type WsMessage,
 } from "./framing/mod.ts";
 import type { ConnLimits } from "./options.ts";
@@ -18,8 +18,6 @@ const MESSAGE_WEIGHT = 32;
 
 /** What a connection takes from the handshake that opened it. */
 export interface WsOpening {
-  /** Which end this is. */
-  role: Role;
   /** The peer's first line: the request line on a server, the status line on a client. */
   line: string;
   /** The peer's headers. */
@@ -62,6 +60,8 @@ export class WsConn implements AsyncDisposable {
   readonly line: string;
   /** The headers of the peer's handshake. */
   readonly headers: Headers;
+  /** Which protocol the connection speaks. */
+  readonly version: Version;
   /** The subprotocol agreed on, or "" (RFC 6455 §1.9). */
   readonly protocol: string;
   /** The extensions agreed on, or "" (RFC 6455 §9). */
@@ -157,7 +157,8 @@ export class WsConn implements AsyncDisposable {
       },
       pong: (payload) => this.#pong(payload),
     });
-    this.#wire = new Wire(opening.role, transport, this.#framing, {
+    this.version = this.#framing.version;
+    this.#wire = new Wire(transport, this.#framing, {
       wantsMore: () => this.#wantsMore(),
       decoded: () => this.#decoded(),
       drained: () => this.#drain(),
@@ -265,6 +266,9 @@ export class WsConn implements AsyncDisposable {
         ),
       );
     }
+    if (this.#framing.textOnly && typeof message !== "string") {
+      return Promise.reject(new TypeError(`Cannot send binary: ${this.version} carries text only`));
+    }
     try {
       this.#writer ??= this.#writable.getWriter();
     } catch (error) {
@@ -279,10 +283,14 @@ export class WsConn implements AsyncDisposable {
    * Sends a Ping (RFC 6455 §5.5.2) and waits for its Pong.
    *
    * @returns The round-trip time, in milliseconds.
+   * @throws {TypeError} If the connection speaks a draft, which has no Ping.
    * @throws {WsConnectionClosed} If the connection is closed, or ends before the Pong arrives.
    */
   ping(): Promise<number> {
     if (this.#closed) return Promise.reject(this.#closedError());
+    if (this.version !== "rfc6455") {
+      return Promise.reject(new TypeError(`Cannot ping: ${this.version} has no Ping`));
+    }
     const id = this.#pingCount = this.#pingCount + 1 >>> 0;
     this.#framing.ping(Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id));
     const pong = Promise.withResolvers<number>();
@@ -414,14 +422,7 @@ export class WsConn implements AsyncDisposable {
 
   /** TCP is closed: settles everything that is still pending. */
   #ended(cause: unknown): void {
-    this.#leave(
-      new WsConnectionLost(
-        cause instanceof Error
-          ? `The connection was lost: ${cause.message}`
-          : "The peer ended the connection without a Close frame",
-        { cause },
-      ),
-    );
+    this.#leave(this.#framing.received === undefined ? lost(cause) : undefined);
     this.#drained?.reject(this.#closedError());
     for (const { pong } of this.#pings.splice(0)) pong.reject(this.#closedError());
     this.#finish(this.#closeInfo());
@@ -439,6 +440,13 @@ export class WsConn implements AsyncDisposable {
     const info = this.#framing.received === undefined ? undefined : this.#closeInfo();
     return new WsConnectionClosed(info, cause === undefined ? undefined : { cause });
   }
+}
+
+function lost(cause: unknown): WsConnectionLost {
+  const message = cause instanceof Error
+    ? `The connection was lost: ${cause.message}`
+    : "The peer ended the connection without a Close frame";
+  return new WsConnectionLost(message, { cause });
 }
 
 function weigh(message: WsMessage): number {

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers";
-import type { Protocol, Role } from "./framing/mod.ts";
+import type { Protocol } from "./framing/mod.ts";
 
 /** What a {@linkcode Wire} asks and tells the connection it belongs to. */
 export interface WireEvents {
@@ -20,7 +20,6 @@ export interface WireEvents {
 export class Wire {
   /** The rules. */
   readonly framing: Protocol;
-  readonly #role: Role;
   readonly #transport: Deno.Conn;
   readonly #events: WireEvents;
   #closed = false;
@@ -30,8 +29,7 @@ export class Wire {
   /** Whether this wire is in `#busy`. */
   #isBusy = false;
 
-  constructor(role: Role, transport: Deno.Conn, framing: Protocol, events: WireEvents) {
-    this.#role = role;
+  constructor(transport: Deno.Conn, framing: Protocol, events: WireEvents) {
     this.#transport = transport;
     this.framing = framing;
     this.#events = events;
@@ -59,8 +57,10 @@ export class Wire {
   readonly #readDone = (length: number | null): void => {
     this.#reading = false;
     if (this.#closed) this.framing.release("input");
-    else if (length === null) this.end();
-    // The receiver shall take the messages and answer them before anything else is done: what lets the reading go on
+    else if (length === null) {
+      this.framing.end();
+      this.end();
+    } // The receiver shall take the messages and answer them before anything else is done: what lets the reading go on
     // is that it runs dry, or the end of this turn of the event loop.
     else if (this.#decode(length)) this.atEndOfTurn();
     else this.readOn();
@@ -150,6 +150,7 @@ export class Wire {
   awaitEnd(seconds: number): void {
     this.#closeTimer ??= setTimeout(() => this.end(), seconds * 1000);
     this.flush();
+    if (this.framing.state === "closed" && this.framing.output.size === 0) this.#hangUp();
     this.readOn();
   }
 
@@ -158,9 +159,7 @@ export class Wire {
     if (this.framing.error !== undefined) {
       // Closing at once could make TCP reset the connection and so lose our Close: only say that no more will come.
       this.#transport.closeWrite().catch(() => {});
-    } else if (this.#role === "server") {
-      this.end(); // RFC 6455 §7.1.1: the server closes TCP first; the client waits for it
-    }
+    } else if (this.framing.hangsUp) this.end();
   }
 
   /** Closes TCP. */

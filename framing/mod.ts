@@ -27,8 +27,17 @@ export {
   Opcode,
   readFrameHeader,
 } from "./frame.ts";
+export { HixieProtocol } from "./hixie.ts";
 export { applyMask, nextMaskKey } from "./mask.ts";
 export type { WsMessage } from "./message.ts";
+export { type FramingMode, framingMode } from "./mode.ts";
 export { Output } from "./output.ts";
-export type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
+export type {
+  Protocol,
+  ProtocolEvents,
+  ProtocolLimits,
+  ProtocolState,
+  Role,
+  Version,
+} from "./protocol.ts";
 export { Rfc6455Protocol } from "./rfc6455.ts";

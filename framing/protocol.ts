@@ -5,6 +5,9 @@ import type { Output } from "./output.ts";
 /** Which end of the connection this is: it decides who masks (RFC 6455 §5.1) and who closes TCP first (§7.1.1). */
 export type Role = "client" | "server";
 
+/** Which protocol a connection speaks: RFC 6455, or one of the drafts of 2010 that Racket's library spoke. */
+export type Version = "rfc6455" | "hixie-76" | "hixie-75";
+
 /**
  * Where a protocol stands: `open`; `closing` once this side has sent its Close and waits for the peer's; `closed`
  * once both have, or the connection was failed: whatever still arrives is ignored.
@@ -31,6 +34,12 @@ export interface ProtocolLimits {
  * in {@linkcode output}.
  */
 export interface Protocol {
+  /** Which protocol it is. */
+  readonly version: Version;
+  /** Whether it cannot carry binary messages. */
+  readonly textOnly: boolean;
+  /** Whether this side closes TCP once the protocol is closed and all is written; otherwise it waits for the peer to. */
+  readonly hangsUp: boolean;
   /** Where the connection stands. */
   readonly state: ProtocolState;
   /** What the peer's Close frame said, once it has arrived. */
@@ -43,6 +52,8 @@ export interface Protocol {
   space(): Uint8Array;
   /** Decodes the next `length` bytes, which have been read into {@linkcode space}. Never throws: see `state` and `error`. */
   receive(length: number): void;
+  /** The peer has ended TCP: in some protocols that is how to close. */
+  end(): void;
   /** Appends a message to the output. In the state `open` only. */
   send(message: WsMessage): void;
   /** Appends a Ping with this payload, at most 125 bytes. In the state `open` only. */

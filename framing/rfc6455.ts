@@ -48,6 +48,12 @@ const PONG_LIMIT = 64 * 1024;
  * ```
  */
 export class Rfc6455Protocol implements Protocol {
+  /** Which protocol it is. */
+  readonly version = "rfc6455";
+  /** It carries binary messages too. */
+  readonly textOnly = false;
+  /** RFC 6455 §7.1.1: the server closes TCP first, and the client waits for it. */
+  readonly hangsUp: boolean;
   /** Where the connection stands. */
   state: ProtocolState = "open";
   /** What the peer's Close frame said, once it has arrived. */
@@ -88,7 +94,7 @@ export class Rfc6455Protocol implements Protocol {
    * @param limits What the peer must not exceed.
    */
   constructor(role: Role, events: ProtocolEvents, limits: ProtocolLimits) {
-    this.#isServer = role === "server";
+    this.#isServer = this.hangsUp = role === "server";
     this.#events = events;
     this.#limits = limits;
   }
@@ -116,6 +122,9 @@ export class Rfc6455Protocol implements Protocol {
     }
     if (this.state === "closed") this.#input.clear();
   }
+
+  /** The peer has ended TCP: without a Close before, that is no way to close (RFC 6455 §7.1.5). */
+  end(): void {}
 
   /** Appends a message to the output. In the state `open` only. */
   send(message: WsMessage): void {

@@ -1,0 +1,277 @@
+import { WsProtocolError } from "./error.ts";
+import { Input } from "./input.ts";
+import { MessageBuilder, type WsMessage } from "./message.ts";
+import type { FramingMode } from "./mode.ts";
+import { Output } from "./output.ts";
+import type {
+  Protocol,
+  ProtocolEvents,
+  ProtocolLimits,
+  ProtocolState,
+  Version,
+} from "./protocol.ts";
+import { encodeUtf8 } from "./utf8.ts";
+
+/** The drafts have neither codes nor reasons: a closing frame is one without a status, RFC 6455 §7.1.5. */
+const CLOSED = { code: 1005, reason: "" };
+/** From this length on, a text is written by itself rather than copied into the output buffer. */
+const BY_REFERENCE_FROM = 32 * 1024;
+/** What stands before a text in the "new" framing: its type and 8 bytes of length. */
+const NEW_HEADER = 9;
+
+/**
+ * Where the decoder stands: before a frame; in the text of one; in one that is discarded, up to its 0xFF or for
+ * `#missing` bytes; or in a length, of which `#missing` holds what has been read.
+ */
+type Place = "type" | "text" | "skip-to-end" | "skip" | "base-128" | "length";
+
+/**
+ * The protocol of the drafts before RFC 6455 for one connection, in either role: hixie-76
+ * ({@link https://www.ietf.org/archive/id/draft-ietf-hybi-thewebsocketprotocol-00.html | hybi-00}) and hixie-75, whose only
+ * difference, once open, is that it has no closing frame. Text only; no pings, no codes, no fragments. Pure.
+ *
+ * @example
+ * ```ts
+ * import { HixieProtocol } from "@wsconn/ws/framing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const messages: unknown[] = [];
+ * const events = { message: (m: unknown) => messages.push(m), pong: () => {} };
+ * const protocol = new HixieProtocol("hixie-76", "old", events, { maxMessageSize: 1024 });
+ * const frame = Uint8Array.of(0x00, 0x48, 0x69, 0xff);
+ * protocol.space().set(frame);
+ * protocol.receive(frame.length);
+ * assertEquals(messages, ["Hi"]);
+ * ```
+ */
+export class HixieProtocol implements Protocol {
+  /** Which draft. */
+  readonly version: Version;
+  /** The drafts carry text only. */
+  readonly textOnly = true;
+  /** Either side may close TCP once the closing frames are exchanged. */
+  readonly hangsUp = true;
+  /** Where the connection stands. */
+  state: ProtocolState = "open";
+  /** Code 1005, once the peer has closed. */
+  received: { code: number; reason: string } | undefined;
+  /** Why the connection was failed, if it was. */
+  error: WsProtocolError | undefined;
+  /** The frames to write. */
+  readonly output: Output = new Output();
+
+  readonly #mode: FramingMode;
+  readonly #events: ProtocolEvents;
+  readonly #limits: ProtocolLimits;
+  readonly #input: Input = new Input();
+  #place: Place = "type";
+  #type = 0;
+  #message: MessageBuilder | undefined;
+  #missing = 0;
+  /** How many bytes of a length have been read, or of a frame that is discarded up to its end. */
+  #count = 0;
+
+  /**
+   * Starts in the state `open`: the handshake is done.
+   *
+   * @param version Which draft.
+   * @param mode How messages are framed.
+   * @param events Takes the messages.
+   * @param limits What the peer must not exceed.
+   */
+  constructor(
+    version: "hixie-75" | "hixie-76",
+    mode: FramingMode,
+    events: ProtocolEvents,
+    limits: ProtocolLimits,
+  ) {
+    this.version = version;
+    this.#mode = mode;
+    this.#events = events;
+    this.#limits = limits;
+  }
+
+  /** The buffer that the next bytes are to be read into. */
+  space(): Uint8Array {
+    return this.#input.space();
+  }
+
+  /** Decodes the next `length` bytes, which have been read into {@linkcode space}. Never throws: see `state` and `error`. */
+  receive(length: number): void {
+    const input = this.#input;
+    input.received(length);
+    try {
+      while (input.start < input.end && this.state !== "closed") this.#step();
+    } catch (error) {
+      if (!(error instanceof WsProtocolError)) throw error;
+      this.error = this.state === "open" ? error : undefined;
+      this.state = "closed";
+    }
+    if (this.state === "closed") input.clear();
+  }
+
+  /** The peer has ended TCP, which is how hixie-75 closes. */
+  end(): void {
+    if (this.version === "hixie-75" && this.#place === "type") this.#closed();
+  }
+
+  /** Appends a message to the output. In the state `open` only. */
+  send(message: WsMessage): void {
+    if (typeof message !== "string") {
+      throw new TypeError(`Cannot send binary: ${this.version} carries text only`);
+    }
+    if (this.state !== "open") {
+      throw new TypeError(`Cannot send a message: the protocol's state is "${this.state}"`);
+    }
+    const text = encodeUtf8(message);
+    if (this.#mode === "old") {
+      this.#append(Uint8Array.of(0x00));
+      this.#append(text);
+      this.#append(Uint8Array.of(0xff));
+    } else {
+      this.#append(newHeader(0xff, text.length));
+      this.#append(text);
+    }
+  }
+
+  /** The drafts have no Ping: throws a `TypeError`. */
+  ping(_payload: Uint8Array): void {
+    throw new TypeError(`Cannot ping: ${this.version} has no Ping`);
+  }
+
+  /** Appends a closing frame, where the draft has one. Codes and reasons have no place in it. */
+  close(_code: number, _reason: string): void {
+    if (this.state !== "open") return;
+    this.#message = undefined;
+    if (this.version === "hixie-75") return this.#closed();
+    this.#appendClose();
+    this.state = "closing";
+  }
+
+  /** Nothing is ever held back. */
+  drained(): void {}
+
+  /** Gives the buffers back, except those that are being read into or written from. */
+  release(part: "input" | "output"): void {
+    if (part === "output") this.output.release();
+    else {
+      this.#input.release();
+      this.#message = undefined;
+    }
+  }
+
+  /** Takes a part of a frame: a byte of its head, or as much of its content as is here. */
+  #step(): void {
+    const input = this.#input;
+    if (this.#place === "type") return this.#begin(input.bytes[input.start++]!);
+    if (this.#place === "base-128" || this.#place === "length") {
+      return this.#readLength(input.bytes[input.start++]!);
+    }
+    // the 0xFF that ends a frame of the old framing is no part of UTF-8, and is looked for in each byte once
+    const delimited = this.#place === "skip-to-end" ||
+      (this.#place === "text" && this.#mode === "old");
+    const found = delimited ? input.bytes.subarray(0, input.end).indexOf(0xff, input.start) : -1;
+    const until = delimited
+      ? found === -1 ? input.end : found
+      : Math.min(input.end, input.start + this.#missing);
+    const length = until - input.start;
+    if (this.#place === "text") {
+      // announced, unless the end is only marked
+      const expected = delimited ? length : this.#missing;
+      this.#checkSize((this.#message?.length ?? 0) + length);
+      this.#message?.push(input.bytes.subarray(input.start, until), expected);
+    } else if (delimited) this.#checkSize(this.#count += length);
+    if (!delimited) this.#missing -= length;
+    input.start = until + (found === -1 ? 0 : 1);
+    if (found !== -1 || (!delimited && this.#missing === 0)) this.#finish();
+  }
+
+  #begin(type: number): void {
+    this.#type = type;
+    this.#missing = this.#count = 0;
+    if (this.#mode === "new") {
+      if (type !== 0xff && type !== 0x00) {
+        throw new WsProtocolError(1002, `Frame type ${type} is neither text (255) nor close (0)`);
+      }
+      this.#place = "length";
+    } else if (type >= 0x80) this.#place = "base-128"; // hybi-00 §5.3
+    else if (type === 0x00) this.#beginText();
+    else this.#place = "skip-to-end"; // hybi-00 §5.3: a type other than 0x00 is read and discarded
+  }
+
+  #beginText(): void {
+    this.#place = "text";
+    this.#message = this.state === "open" ? new MessageBuilder(true) : undefined;
+  }
+
+  #readLength(byte: number): void {
+    const base128 = this.#place === "base-128";
+    this.#missing = base128 ? this.#missing * 128 + (byte & 0x7f) : this.#missing * 256 + byte;
+    this.#count++;
+    // leading zeros could go on for ever without making a base-128 length any longer
+    if (this.#count > 8 + 1) {
+      throw new WsProtocolError(1002, "Frame length takes more than 9 bytes");
+    }
+    this.#checkSize(this.#missing);
+    if (base128 ? byte >= 0x80 : this.#count < 8) return;
+    if (this.#isClose()) return this.#closeReceived();
+    if (this.#mode === "new") {
+      if (this.#type === 0x00) {
+        throw new WsProtocolError(1002, "Closing frame has a length, which must be 0");
+      }
+      this.#beginText();
+    } else this.#place = "skip"; // hybi-00 §5.3: read and discarded
+    if (this.#missing === 0) this.#finish();
+  }
+
+  #isClose(): boolean {
+    if (this.#missing > 0) return false;
+    return this.#mode === "new"
+      ? this.#type === 0x00
+      : this.#type === 0xff && this.version === "hixie-76";
+  }
+
+  #finish(): void {
+    this.#place = "type";
+    const message = this.#message;
+    this.#message = undefined;
+    if (message !== undefined) this.#events.message(message.finish());
+  }
+
+  #checkSize(size: number): void {
+    if (size > this.#limits.maxMessageSize) {
+      throw new WsProtocolError(
+        1009,
+        `Frame of ${size} bytes or more: at most ${this.#limits.maxMessageSize} are taken`,
+      );
+    }
+  }
+
+  #closeReceived(): void {
+    if (this.state === "open") this.#appendClose();
+    this.#closed();
+  }
+
+  #closed(): void {
+    this.received = CLOSED;
+    this.state = "closed";
+  }
+
+  #appendClose(): void {
+    this.#append(this.#mode === "old" ? Uint8Array.of(0xff, 0x00) : newHeader(0x00, 0));
+  }
+
+  #append(bytes: Uint8Array): void {
+    if (bytes.length >= BY_REFERENCE_FROM) return this.output.push(bytes, undefined);
+    const at = this.output.reserve(bytes.length);
+    this.output.tail.set(bytes, at);
+    this.output.commit(bytes.length);
+  }
+}
+
+function newHeader(type: number, length: number): Uint8Array {
+  const header = new Uint8Array(NEW_HEADER);
+  header[0] = type;
+  new DataView(header.buffer).setBigUint64(1, BigInt(length));
+  return header;
+}
