@@ -1,11 +1,22 @@
 /** The server's side of the opening handshake, on one connection. */
 import { WsConn } from "./conn.ts";
-import { Rfc6455Protocol } from "./framing/mod.ts";
+import type { Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
-import { HeadReader, type RequestHead } from "./handshake/head.ts";
+import { checkedHeaders, HeadReader, type RequestHead } from "./handshake/head.ts";
+import {
+  answerTo,
+  checkHixieRequest,
+  formatHixieResponse,
+  type HixieVersion,
+  hixieVersionOf,
+  KEY3_LENGTH,
+  offeredHixieProtocols,
+} from "./handshake/hixie.ts";
+import { checkOrigin, type Origins } from "./handshake/origin.ts";
 import { formatRefusal, formatResponseHead, toRequest } from "./handshake/http.ts";
 import {
+  assertNoReserved,
   assertProtocols,
   checkHttp,
   checkRequest,
@@ -13,11 +24,35 @@ import {
   isUpgrade,
   offeredProtocols,
 } from "./handshake/rfc6455.ts";
-import { type ConnLimits, connLimits, seconds, type WsConnOptions } from "./options.ts";
-import { closeGently, closeNow, readBody, readHead, writeAll } from "./transport.ts";
+import {
+  type ConnLimits,
+  connLimits,
+  makeProtocol,
+  seconds,
+  type WsConnOptions,
+} from "./options.ts";
+import { closeGently, closeNow, readAtLeast, readBody, readHead, writeAll } from "./transport.ts";
+
+/** What a server knows of a connection besides its request: see {@linkcode WsAcceptOptions.connHeaders}. */
+export interface RequestInfo {
+  /** Which protocol the client opens the connection with. */
+  readonly version: Version;
+  /** Whether it came over TLS. */
+  readonly secure: boolean;
+  /** The address of the client. */
+  readonly remoteAddr: Deno.Addr;
+}
+
+/** What {@linkcode WsAcceptOptions.connHeaders} answers. */
+export interface ConnHeaders<S> {
+  /** Headers for the client. */
+  headers?: HeadersInit | undefined;
+  /** State for the handler. */
+  state: S;
+}
 
 /** What {@linkcode wsAccept} can be told; `wsServe` takes the same. */
-export interface WsAcceptOptions extends WsConnOptions {
+export interface WsAcceptOptions<S = undefined> extends WsConnOptions {
   /**
    * The subprotocols that this server speaks, the preferred one first: the first that the client offers is chosen, none
    * if there is none. Or a function that chooses one of those offered (RFC 6455 §4.2.2). Default: none.
@@ -25,25 +60,53 @@ export interface WsAcceptOptions extends WsConnOptions {
   protocols?: string[] | ((offered: string[]) => string | undefined) | undefined;
   /** How long the client may take for its request, in seconds; after that it gets 408. Default: 10. */
   handshakeTimeout?: number | undefined;
+  /**
+   * Which protocols are spoken on the port. "hixie-75" has no challenge at all: any web page can make any server speak
+   * it. Default: "rfc6455" and "hixie-76".
+   */
+  versions?: Version[] | undefined;
+  /**
+   * Which pages may connect, by their `Origin`: "*" for any, a list such as `["https://example.com"]`, or a function. A
+   * client that sends no `Origin` is no browser and is let in. Default: pages of the same host as the server's.
+   */
+  origins?: Origins | undefined;
+  /**
+   * Is called with the request line and headers of every opening that is in order. Its headers go to the client with the
+   * answer, its state goes to the handler. A `Response` refuses the connection with it; an error that is thrown refuses
+   * it with 500.
+   */
+  connHeaders?:
+    | ((
+      line: string,
+      headers: Headers,
+      info: RequestInfo,
+    ) => ConnHeaders<S> | Response | Promise<ConnHeaders<S> | Response>)
+    | undefined;
 }
 
 /** {@linkcode WsAcceptOptions}, checked, with the defaults filled in. */
-export interface AcceptSettings {
+export interface AcceptSettings<S> {
   readonly limits: ConnLimits;
   readonly handshakeTimeout: number;
+  readonly versions: readonly Version[];
+  readonly origins: Origins | undefined;
   readonly choose: (offered: string[]) => string | undefined;
+  readonly connHeaders: WsAcceptOptions<S>["connHeaders"];
 }
 
 /** Checks the options of a server; throws what is wrong with them. */
-export function acceptSettings(options: WsAcceptOptions): AcceptSettings {
-  const { protocols = [] } = options;
+export function acceptSettings<S>(options: WsAcceptOptions<S>): AcceptSettings<S> {
+  const { protocols = [], versions = ["rfc6455", "hixie-76"], origins, connHeaders } = options;
   if (typeof protocols !== "function") assertProtocols(protocols);
   return {
     limits: connLimits(options),
     handshakeTimeout: seconds("handshakeTimeout", options.handshakeTimeout, 10),
+    versions,
+    origins,
     choose: typeof protocols === "function"
       ? protocols
       : (offered) => protocols.find((protocol) => offered.includes(protocol)),
+    connHeaders,
   };
 }
 
@@ -72,96 +135,204 @@ export function acceptSettings(options: WsAcceptOptions): AcceptSettings {
  * ```
  */
 export async function wsAccept(conn: Deno.Conn, options: WsAcceptOptions = {}): Promise<WsConn> {
-  const opened = await answer(conn, acceptSettings(options), { secure: false });
-  return opened!; // without onRequest there is a connection, or an error
+  const opened = await answer(conn, acceptSettings(options), {});
+  if (opened.conn === undefined) {
+    throw new WsHandshakeError(opened.response.status, "The server refused the connection", {
+      headers: opened.response.headers,
+    });
+  }
+  return opened.conn;
 }
 
 /** What the answer to a request depends on besides its {@linkcode AcceptSettings}. */
 interface Answering {
-  /** Whether the transport is TLS. */
-  secure: boolean;
   /** Answers plain HTTP. */
   onRequest?: ((request: Request) => Response | Promise<Response>) | undefined;
   /** Is called when no more is read of the request's head. */
   onRead?: () => void;
 }
 
+/** What became of a request: a WebSocket, or an answer of the user's that has been sent. */
+export type Answered<S> =
+  | { conn: WsConn; state: S; response?: never }
+  | { conn?: never; response: Response };
+
 /**
- * Reads the request of a connection and answers it. Returns the WebSocket if it asked for one, and `undefined` if
- * it was plain HTTP and has been served. Otherwise refuses it, closes the connection, and throws.
+ * Reads the request of a connection and answers it: opens the WebSocket that it asks for, or sends what `onRequest` or
+ * `connHeaders` answer it with. Otherwise refuses it, closes the connection, and throws.
  */
-export async function answer(
+export async function answer<S>(
   conn: Deno.Conn,
-  settings: AcceptSettings,
+  settings: AcceptSettings<S>,
   answering: Answering,
-): Promise<WsConn | undefined> {
+): Promise<Answered<S>> {
   if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay();
-  let late: WsHandshakeError | undefined;
+  const deadline = new Deadline(conn, settings.handshakeTimeout);
   let answered = false;
-  const timer = setTimeout(() => {
-    late = new WsHandshakeError(408, `No request within ${settings.handshakeTimeout} s`);
-    const closed = () => closeNow(conn);
-    writeAll(conn, formatRefusal(late)).then(closed, closed);
-  }, settings.handshakeTimeout * 1000);
+  const send = async (request: RequestHead, response: Response) => {
+    answered = true;
+    await sendResponse(conn, request, response);
+    return { response };
+  };
   try {
     const reader = new HeadReader();
     const complete = await byClient(readHead(conn, reader)).finally(answering.onRead);
-    if (!complete) {
-      throw new WsHandshakeError(400, "The client closed the connection within its request");
-    }
-    clearTimeout(timer);
+    if (!complete) throw cutShort();
     const request = reader.request();
     checkHttp(request);
     if (answering.onRequest !== undefined && !isUpgrade(request)) {
-      const response = await requestHandled(conn, request, reader.rest, answering);
-      answered = true;
-      await sendResponse(conn, request, response);
-      return undefined;
+      deadline.clear();
+      return await send(request, await askUser(conn, request, reader.rest, answering.onRequest));
     }
-    return await upgrade(conn, request, reader.rest, settings);
+    const opening = hixieVersionOf(request) !== undefined
+      ? await checkHixie(conn, request, reader.rest, settings)
+      : checkRfc6455(request, reader.rest, settings);
+    deadline.clear();
+    checkOrigin(request.headers, settings.origins);
+    const info = {
+      version: opening.version,
+      secure: isSecure(conn),
+      remoteAddr: conn.remoteAddr,
+    };
+    const user = await settings.connHeaders?.(request.line, request.headers, info);
+    if (user instanceof Response) return await send(request, user);
+    const opened = await upgrade(conn, request, opening, user?.headers, settings);
+    return { conn: opened, state: user?.state as S };
   } catch (error) {
-    if (late !== undefined) throw late;
-    clearTimeout(timer);
+    if (deadline.passed !== undefined) throw deadline.passed;
+    deadline.clear();
     // what is not the client's doing is a bug in a function of the user's, or the client has gone
     if (!answered) await refuse(conn, toRefusal(error));
     closeNow(conn);
     throw error;
   } finally {
-    clearTimeout(timer);
+    deadline.clear();
   }
 }
 
-async function upgrade(
+/** Refuses a client that takes too long for its request with 408. */
+class Deadline {
+  /** The error, if the time has run out. */
+  passed: WsHandshakeError | undefined;
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor(conn: Deno.Conn, seconds: number) {
+    const closed = () => closeNow(conn);
+    this.#timer = setTimeout(() => {
+      this.passed = new WsHandshakeError(408, `No request within ${seconds} s`);
+      writeAll(conn, formatRefusal(this.passed)).then(closed, closed);
+    }, seconds * 1000);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** An opening that is in order. */
+interface Opening {
+  version: Version;
+  /** The subprotocols offered. */
+  offered: string[];
+  /** The bytes of the answer. */
+  format(protocol: string, headers: Headers): Uint8Array;
+  /** What the client sent behind its opening. */
+  rest: Uint8Array;
+}
+
+function checkRfc6455(
+  request: RequestHead,
+  rest: Uint8Array,
+  { versions }: AcceptSettings<unknown>,
+): Opening {
+  const key = checkRequest(request);
+  assertSpoken("rfc6455", versions);
+  return {
+    version: "rfc6455",
+    offered: offeredProtocols(request.headers),
+    format: (protocol, headers) => formatResponse(key, protocol, headers),
+    rest,
+  };
+}
+
+async function checkHixie(
   conn: Deno.Conn,
   request: RequestHead,
   rest: Uint8Array,
-  { choose, limits }: AcceptSettings,
+  { versions }: AcceptSettings<unknown>,
+): Promise<Opening> {
+  const version = hixieVersionOf(request) as HixieVersion;
+  checkHixieRequest(request);
+  assertSpoken(version, versions);
+  let response: Uint8Array = new Uint8Array(0);
+  if (version === "hixie-76") {
+    const all = await byClient(readAtLeast(conn, rest, KEY3_LENGTH));
+    if (all === undefined) throw cutShort();
+    rest = all.subarray(KEY3_LENGTH);
+    response = answerTo({
+      key1: request.headers.get("sec-websocket-key1") ?? "",
+      key2: request.headers.get("sec-websocket-key2") ?? "",
+      key3: all.subarray(0, KEY3_LENGTH),
+    });
+  }
+  return {
+    version,
+    offered: offeredHixieProtocols(request.headers),
+    format: (protocol, headers) =>
+      formatHixieResponse(request, version, isSecure(conn), protocol, headers, response),
+    rest,
+  };
+}
+
+function assertSpoken(version: Version, versions: readonly Version[]): void {
+  if (versions.includes(version)) return;
+  // RFC 6455 §4.4: the answer names the version that is spoken
+  const headers = { upgrade: "websocket", "sec-websocket-version": "13" };
+  throw new WsHandshakeError(426, `Protocol ${version} is not spoken here`, { headers });
+}
+
+async function upgrade<S>(
+  conn: Deno.Conn,
+  request: RequestHead,
+  { version, offered, format, rest }: Opening,
+  extra: HeadersInit | undefined,
+  { choose, limits }: AcceptSettings<S>,
 ): Promise<WsConn> {
-  const key = checkRequest(request);
-  const offered = offeredProtocols(request.headers);
   const protocol = offered.length > 0 ? choose(offered) ?? "" : "";
   if (protocol !== "" && !offered.includes(protocol)) {
     throw new TypeError(`Cannot choose subprotocol "${protocol}": the client offers ${offered}`);
   }
-  await byClient(writeAll(conn, formatResponse(key, protocol, new Headers())));
+  const headers = checkedHeaders(extra);
+  assertNoReserved(headers);
+  await byClient(writeAll(conn, format(protocol, headers)));
   return new WsConn(conn, {
     line: request.line,
     headers: request.headers,
     protocol,
     extensions: "",
     rest,
-    framing: (events) => new Rfc6455Protocol("server", events, limits),
+    framing: (events) => makeProtocol(version, "server", events, limits),
   }, limits);
 }
 
-function requestHandled(
+/** Whether a connection is TLS, whoever accepted it: Deno's TlsConn alone has a handshake of its own. */
+function isSecure(conn: Deno.Conn): boolean {
+  return "handshake" in conn;
+}
+
+function cutShort(): WsHandshakeError {
+  return new WsHandshakeError(400, "The client closed the connection within its request");
+}
+
+function askUser(
   conn: Deno.Conn,
   head: RequestHead,
   rest: Uint8Array,
-  { onRequest, secure }: Answering,
+  onRequest: (request: Request) => Response | Promise<Response>,
 ): Response | Promise<Response> {
   const decoder = new BodyDecoder(head, false);
-  return onRequest!(toRequest(head, secure, decoder.done ? null : readBody(conn, decoder, rest)));
+  const body = decoder.done ? null : readBody(conn, decoder, rest);
+  return onRequest(toRequest(head, isSecure(conn), body));
 }
 
 async function sendResponse(

@@ -19,10 +19,18 @@
  */
 import { toArrayBuffer } from "@std/streams/to-array-buffer";
 import { WsConn } from "./conn.ts";
-import { Rfc6455Protocol } from "./framing/mod.ts";
+import type { Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, HeadReader, type ResponseHead } from "./handshake/head.ts";
+import {
+  ANSWER_LENGTH,
+  answerTo,
+  checkHixieResponse,
+  formatHixieRequest,
+  generateChallenge,
+  type HixieVersion,
+} from "./handshake/hixie.ts";
 import {
   assertNoReserved,
   assertProtocols,
@@ -30,8 +38,14 @@ import {
   formatRequest,
   generateKey,
 } from "./handshake/rfc6455.ts";
-import { type ConnLimits, connLimits, seconds, type WsConnOptions } from "./options.ts";
-import { closeNow, readBody, readHead, writeAll } from "./transport.ts";
+import {
+  type ConnLimits,
+  connLimits,
+  makeProtocol,
+  seconds,
+  type WsConnOptions,
+} from "./options.ts";
+import { closeNow, readAtLeast, readBody, readHead, writeAll } from "./transport.ts";
 
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
@@ -66,6 +80,11 @@ export interface WsConnectOptions extends WsConnOptions {
    * WebSocket from then on, and is closed if the handshake fails.
    */
   conn?: Deno.Conn | undefined;
+  /**
+   * Which protocol to open the connection with: "rfc6455", "hixie-76" or "hixie-75". The drafts carry text only, and offer
+   * one subprotocol at most. Default: "rfc6455".
+   */
+  version?: Version | undefined;
 }
 
 /**
@@ -108,6 +127,17 @@ export async function wsConnect(
   if (!headers.has("authorization") && (target.username !== "" || target.password !== "")) {
     headers.set("authorization", basicAuthorization(target));
   }
+  const request: Opening = {
+    url: target,
+    version: options.version ?? "rfc6455",
+    protocols,
+    headers,
+  };
+  if (request.version !== "rfc6455" && protocols.length > 1) {
+    throw new SyntaxError(
+      `Cannot offer ${protocols.length} subprotocols: ${request.version} offers one`,
+    );
+  }
   const limits = connLimits(options);
   const handshakeTimeout = seconds("handshakeTimeout", options.handshakeTimeout, 10);
   const { signal } = options;
@@ -126,7 +156,7 @@ export async function wsConnect(
   try {
     conn = options.conn ?? await dial(target, options, canceller.signal, (c) => conn = c);
     canceller.signal.throwIfAborted();
-    return await open(conn, target, protocols, headers, limits);
+    return await open(conn, request, limits);
   } catch (error) {
     if (conn !== undefined) closeNow(conn);
     canceller.signal.throwIfAborted();
@@ -197,28 +227,78 @@ function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return Promise.race([promise, aborted]);
 }
 
+/** What is asked of the server. */
+interface Opening {
+  url: URL;
+  version: Version;
+  protocols: string[];
+  headers: Headers;
+}
+
 /** The opening handshake on a connection. */
-async function open(
-  conn: Deno.Conn,
-  url: URL,
-  protocols: string[],
-  headers: Headers,
-  limits: ConnLimits,
-): Promise<WsConn> {
-  const key = generateKey();
-  await writeAll(conn, formatRequest(url, key, protocols, headers));
-  const reader = new HeadReader();
-  const response = await readResponse(conn, reader);
-  if (response.status !== 101) throw await refusal(conn, response, reader.rest);
-  const protocol = checkResponse(response, key, protocols);
+async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Promise<WsConn> {
+  const { version } = request;
+  const shake = version === "rfc6455" ? shakeRfc6455 : shakeHixie;
+  const { response, protocol, rest } = await shake(conn, request);
   return new WsConn(conn, {
     line: response.line,
     headers: response.headers,
     protocol,
     extensions: "",
-    rest: reader.rest,
-    framing: (events) => new Rfc6455Protocol("client", events, limits),
+    rest,
+    framing: (events) => makeProtocol(version, "client", events, limits),
   }, limits);
+}
+
+/** What the server agreed to. */
+interface Agreement {
+  response: ResponseHead;
+  protocol: string;
+  rest: Uint8Array;
+}
+
+async function shakeRfc6455(
+  conn: Deno.Conn,
+  { url, protocols, headers }: Opening,
+): Promise<Agreement> {
+  const key = generateKey();
+  await writeAll(conn, formatRequest(url, key, protocols, headers));
+  const { response, rest } = await readAnswer(conn);
+  return { response, protocol: checkResponse(response, key, protocols), rest };
+}
+
+async function shakeHixie(
+  conn: Deno.Conn,
+  { url, version, protocols, headers }: Opening,
+): Promise<Agreement> {
+  const draft = version as HixieVersion;
+  const [offered = ""] = protocols;
+  const challenge = draft === "hixie-76" ? generateChallenge() : undefined;
+  await writeAll(conn, formatHixieRequest(url, challenge, offered, headers));
+  const { response, rest } = await readAnswer(conn);
+  const protocol = checkHixieResponse(response, draft, url, offered, headers);
+  if (challenge === undefined) return { response, protocol, rest };
+  // some servers send the answer apart from the head
+  const all = await readAtLeast(conn, rest, ANSWER_LENGTH);
+  if (!equals(all?.subarray(0, ANSWER_LENGTH), answerTo(challenge))) {
+    const { headers, status } = response;
+    throw new WsHandshakeError(status, "The server's answer to the challenge is wrong", {
+      headers,
+    });
+  }
+  return { response, protocol, rest: all!.subarray(ANSWER_LENGTH) };
+}
+
+function equals(a: Uint8Array | undefined, b: Uint8Array): boolean {
+  return a?.length === b.length && b.every((byte, at) => byte === a[at]);
+}
+
+/** Reads the server's answer, which throws if it is a refusal. */
+async function readAnswer(conn: Deno.Conn): Promise<{ response: ResponseHead; rest: Uint8Array }> {
+  const reader = new HeadReader();
+  const response = await readResponse(conn, reader);
+  if (response.status !== 101) throw await refusal(conn, response, reader.rest);
+  return { response, rest: reader.rest };
 }
 
 async function readResponse(conn: Deno.Conn, reader: HeadReader): Promise<ResponseHead> {

@@ -8,6 +8,7 @@ import {
   type Version,
   type WsMessage,
 } from "./framing/mod.ts";
+import { unwatch, type Watch, watch } from "./idle.ts";
 import type { ConnLimits } from "./options.ts";
 import { Wire } from "./wire.ts";
 
@@ -79,6 +80,7 @@ export class WsConn implements AsyncDisposable {
   readonly #wire: Wire;
   readonly #framing: Protocol;
   readonly #closeTimeout: number;
+  readonly #watch: Watch | undefined;
   /** Whether the streams have ended: either side has closed, failed or lost the connection. */
   #closed = false;
   readonly #finish: (info: CloseInfo) => void;
@@ -164,6 +166,9 @@ export class WsConn implements AsyncDisposable {
       drained: () => this.#drain(),
       ended: (cause) => this.#ended(cause),
     });
+    if (limits.timeout > 0) {
+      this.#watch = watch(limits.timeout * 1000, () => this.#idle(limits.timeout));
+    }
     this.#wire.receive(opening.rest);
   }
 
@@ -353,7 +358,14 @@ export class WsConn implements AsyncDisposable {
     return false;
   }
 
+  /** Nothing has arrived for so long, unless it is this side that does not read. */
+  #idle(seconds: number): void {
+    if (this.#pulling === undefined) return;
+    void this.close(CloseCode.GoingAway, `Nothing arrived for ${seconds} s`);
+  }
+
   #decoded(): boolean {
+    if (this.#watch !== undefined) this.#watch.heard = true;
     if (this.#framing.state !== "open" && !this.#closed) {
       this.#leave(this.#framing.error);
       this.#wire.awaitEnd(this.#closeTimeout);
@@ -417,6 +429,7 @@ export class WsConn implements AsyncDisposable {
     this.#pulled();
     this.#outgoing.error(this.#closedError(failure));
     this.#unframed = 0;
+    if (this.#watch !== undefined) unwatch(this.#watch);
     this.#wakeReady();
   }
 

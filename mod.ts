@@ -22,6 +22,9 @@
  */
 export { wsConnect, type WsConnectOptions } from "./client.ts";
 export {
+  type ConnHeaders,
+  type Origins,
+  type RequestInfo,
   wsAccept,
   type WsAcceptOptions,
   type WsHandler,
@@ -31,15 +34,18 @@ export {
 } from "./server.ts";
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
-export { isOpenWsConn, isWsConn } from "./guards.ts";
+export { isOpenWsConn, isWsConn, isWssUrl, isWsUrl } from "./guards.ts";
 export {
   CloseCode,
   type CloseInfo,
+  type FramingMode,
+  framingMode,
   type Output,
   type Protocol,
   type ProtocolEvents,
   type ProtocolState,
   type Role,
+  type Version,
   type WsMessage,
   WsProtocolError,
 } from "./framing/mod.ts";

@@ -1,9 +1,24 @@
+import {
+  type FramingMode,
+  framingMode,
+  HixieProtocol,
+  type Protocol,
+  type ProtocolEvents,
+  Rfc6455Protocol,
+  type Role,
+  type Version,
+} from "./framing/mod.ts";
+
 /** How a connection behaves once it is open: options that the client and the server share. */
 export interface WsConnOptions {
   /** How long `close` waits for the peer to answer, in seconds. Default: 10. */
   closeTimeout?: number | undefined;
   /** The longest message that is taken, in bytes; a longer one ends the connection with 1009. Default: 16 MiB. */
   maxMessageSize?: number | undefined;
+  /** A connection on which nothing at all has arrived for that long, in seconds, is closed; 0 never. Default: 3600. */
+  timeout?: number | undefined;
+  /** How the drafts before RFC 6455 frame messages. Default: {@linkcode framingMode}. */
+  framing?: FramingMode | undefined;
 }
 
 /** {@linkcode WsConnOptions}, checked, with the defaults filled in. */
@@ -12,6 +27,10 @@ export interface ConnLimits {
   readonly closeTimeout: number;
   /** In bytes. */
   readonly maxMessageSize: number;
+  /** In seconds, 0 for never. */
+  readonly timeout: number;
+  /** Read when a connection of a draft is made, if it is not set. */
+  readonly framing: FramingMode | undefined;
 }
 
 /** Checks the options of a connection; throws a `RangeError` that names the one that is wrong. */
@@ -22,7 +41,30 @@ export function connLimits(options: WsConnOptions): ConnLimits {
       `maxMessageSize must be a number of bytes: current value is ${maxMessageSize}`,
     );
   }
-  return { closeTimeout: seconds("closeTimeout", options.closeTimeout, 10), maxMessageSize };
+  const { framing } = options;
+  if (framing !== undefined && framing !== "old" && framing !== "new") {
+    throw new TypeError(
+      `framing must be "old" or "new": current value is ${JSON.stringify(framing)}`,
+    );
+  }
+  return {
+    closeTimeout: seconds("closeTimeout", options.closeTimeout, 10),
+    maxMessageSize,
+    timeout: seconds("timeout", options.timeout, 3600),
+    framing,
+  };
+}
+
+/** The protocol of a new connection. */
+export function makeProtocol(
+  version: Version,
+  role: Role,
+  events: ProtocolEvents,
+  limits: ConnLimits,
+): Protocol {
+  return version === "rfc6455"
+    ? new Rfc6455Protocol(role, events, limits)
+    : new HixieProtocol(version, limits.framing ?? framingMode(), events, limits);
 }
 
 /** The longest time that a timer of the runtime can wait. */

@@ -25,7 +25,8 @@ import { CloseCode, WsProtocolError } from "./framing/mod.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { closeNow } from "./transport.ts";
 
-export { wsAccept, type WsAcceptOptions } from "./accept.ts";
+export { type ConnHeaders, type RequestInfo, wsAccept, type WsAcceptOptions } from "./accept.ts";
+export type { Origins } from "./handshake/origin.ts";
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
@@ -34,12 +35,12 @@ export type { ConnLimits, WsConnOptions } from "./options.ts";
 
 /**
  * Takes care of one connection. When the promise it returns settles, the connection is closed: with 1000, or with 1011
- * if it rejected. A handler that returns no promise leaves the connection open.
+ * if it rejected. A handler that returns no promise leaves the connection open. `state` is what `connHeaders` gave.
  */
-export type WsHandler = (conn: WsConn) => void | Promise<void>;
+export type WsHandler<S = undefined> = (conn: WsConn, state: S) => void | Promise<void>;
 
 /** What {@linkcode wsServe} can be told. */
-export interface WsServeOptions extends WsAcceptOptions {
+export interface WsServeOptions<S = undefined> extends WsAcceptOptions<S> {
   /** The port to listen on; 0 takes a free one. Default: 80, or 443 with `cert`. */
   port?: number | undefined;
   /** The address to listen on. Default: "0.0.0.0", all of IPv4. */
@@ -48,6 +49,16 @@ export interface WsServeOptions extends WsAcceptOptions {
   cert?: string | undefined;
   /** The private key (PEM) of `cert`. */
   key?: string | undefined;
+  /**
+   * How many connections may wait to be accepted: the listen backlog, which the system may cut (Linux: at
+   * net.core.somaxconn). Default: 511.
+   */
+  maxWaiting?: number | undefined;
+  /**
+   * Makes the listener, instead of `Deno.listen` or `Deno.listenTls`: for a Unix socket, a listener bound already, or one in
+   * memory. Is given the address and backlog that were asked for.
+   */
+  listen?: ((options: Deno.TcpListenOptions) => Deno.Listener) | undefined;
   /** Shuts the server down when aborted, as `shutdown()` does. */
   signal?: AbortSignal | undefined;
   /** Is told the address once the server listens. */
@@ -85,8 +96,11 @@ export interface WsServeOptions extends WsAcceptOptions {
  * assertEquals(await conn.recv(), Uint8Array.of(1, 2, 3));
  * ```
  */
-export function wsServe(handler: WsHandler, options: WsServeOptions = {}): WsServer {
-  return new WsServer(handler, options);
+export function wsServe<S = undefined>(
+  handler: WsHandler<S>,
+  options: WsServeOptions<S> = {},
+): WsServer {
+  return new WsServer(handler as WsHandler<unknown>, options as WsServeOptions<unknown>);
 }
 
 /**
@@ -108,9 +122,9 @@ export class WsServer implements AsyncDisposable {
   /** Settles when the server has shut down; never rejects. */
   readonly finished: Promise<void>;
 
-  readonly #handler: WsHandler;
-  readonly #options: WsServeOptions;
-  readonly #settings: AcceptSettings;
+  readonly #handler: WsHandler<unknown>;
+  readonly #options: WsServeOptions<unknown>;
+  readonly #settings: AcceptSettings<unknown>;
   readonly #listener: Deno.Listener;
   readonly #secure: boolean;
   readonly #connections = new Set<WsConn>();
@@ -130,15 +144,21 @@ export class WsServer implements AsyncDisposable {
    * @param handler Is called with each connection.
    * @param options As those of {@linkcode wsServe}.
    */
-  constructor(handler: WsHandler, options: WsServeOptions) {
+  constructor(handler: WsHandler<unknown>, options: WsServeOptions<unknown>) {
     const { hostname = "0.0.0.0", cert, key, signal } = options;
     this.#handler = handler;
     this.#options = options;
     this.#settings = acceptSettings(options);
     this.#secure = cert !== undefined && key !== undefined;
     signal?.throwIfAborted();
-    const where = { hostname, port: options.port ?? (this.#secure ? 443 : 80) };
-    this.#listener = cert !== undefined && key !== undefined
+    const where = {
+      hostname,
+      port: options.port ?? (this.#secure ? 443 : 80),
+      tcpBacklog: options.maxWaiting ?? 511,
+    };
+    this.#listener = options.listen !== undefined
+      ? options.listen(where)
+      : cert !== undefined && key !== undefined
       ? Deno.listenTls({ ...where, cert, key })
       : Deno.listen(where);
     this.addr = this.#listener.addr;
@@ -157,7 +177,7 @@ export class WsServer implements AsyncDisposable {
 
   /** The URL of the server as seen from this machine, such as "ws://127.0.0.1:8080/". */
   get url(): string {
-    const { hostname, port } = this.addr as Deno.NetAddr;
+    const { hostname = "localhost", port = 0 } = this.addr as Partial<Deno.NetAddr>;
     const host = hostname === "0.0.0.0" || hostname === "::"
       ? "localhost"
       : hostname.includes(":")
@@ -214,24 +234,22 @@ export class WsServer implements AsyncDisposable {
 
   /** Everything about one connection; never rejects. */
   async #serve(transport: Deno.Conn): Promise<void> {
-    let conn;
     this.#waiting.add(transport);
+    let answered;
     try {
-      conn = await answer(transport, this.#settings, {
-        secure: this.#secure,
+      answered = await answer(transport, this.#settings, {
         onRequest: this.#options.onRequest,
         onRead: () => this.#waiting.delete(transport),
       });
     } catch (error) {
       if (!this.#cutOff.has(transport)) this.#report(error);
-    } finally {
-      this.#waiting.delete(transport);
     }
-    if (conn === undefined) return;
+    if (answered?.conn === undefined) return;
+    const { conn, state } = answered;
     this.#connections.add(conn);
     if (this.#shutdown !== undefined) void conn.close(CloseCode.GoingAway, "Server shutdown");
     try {
-      const handled = this.#handler(conn);
+      const handled = this.#handler(conn, state);
       if (handled !== undefined) {
         await handled;
         void conn.close();

@@ -1,4 +1,5 @@
 /** What the client and the server do with a connection before it is a WebSocket. */
+import { concat } from "@std/bytes";
 import type { BodyDecoder } from "./handshake/body.ts";
 import type { HeadReader } from "./handshake/head.ts";
 
@@ -18,6 +19,21 @@ export async function readHead(conn: Deno.Conn, reader: HeadReader): Promise<boo
     if (length === null) return false;
     if (reader.push(buffer.subarray(0, length))) return true;
   }
+}
+
+/** Adds what arrives to `bytes` until there are `length` of them; `undefined` if the connection ends before. */
+export async function readAtLeast(
+  conn: Deno.Conn,
+  bytes: Uint8Array,
+  length: number,
+): Promise<Uint8Array | undefined> {
+  const buffer = new Uint8Array(1024);
+  while (bytes.length < length) {
+    const read = await conn.read(buffer);
+    if (read === null) return undefined;
+    bytes = concat([bytes, buffer.subarray(0, read)]);
+  }
+  return bytes;
 }
 
 /** The body of an HTTP message, of which `rest` has been read already; at most `limit` bytes of it. */
