@@ -31,7 +31,16 @@ import {
   seconds,
   type WsConnOptions,
 } from "./options.ts";
-import { closeGently, closeNow, readAtLeast, readBody, readHead, writeAll } from "./transport.ts";
+import {
+  closeGently,
+  closeNow,
+  closeWith,
+  readAtLeast,
+  readBody,
+  readHead,
+  sendAtOnce,
+  writeAll,
+} from "./transport.ts";
 
 /** What a server knows of a connection besides its request: see {@linkcode WsAcceptOptions.connHeaders}. */
 export interface RequestInfo {
@@ -166,28 +175,28 @@ export async function answer<S>(
   settings: AcceptSettings<S>,
   answering: Answering,
 ): Promise<Answered<S>> {
-  if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay();
   const deadline = new Deadline(conn, settings.handshakeTimeout);
   let answered = false;
   const send = async (request: RequestHead, response: Response) => {
     answered = true;
-    await sendResponse(conn, request, response);
+    await sendResponse(conn, request, response, settings.handshakeTimeout);
     return { response };
   };
   try {
+    sendAtOnce(conn);
     const reader = new HeadReader();
     const complete = await byClient(readHead(conn, reader)).finally(answering.onRead);
     if (!complete) throw cutShort();
     const request = reader.request();
     checkHttp(request);
     if (answering.onRequest !== undefined && !isUpgrade(request)) {
-      deadline.clear();
+      deadline.stop();
       return await send(request, await askUser(conn, request, reader.rest, answering.onRequest));
     }
     const opening = hixieVersionOf(request) !== undefined
       ? await checkHixie(conn, request, reader.rest, settings)
       : checkRfc6455(request, reader.rest, settings);
-    deadline.clear();
+    deadline.stop();
     checkOrigin(request.headers, settings.origins);
     const info = {
       version: opening.version,
@@ -199,33 +208,30 @@ export async function answer<S>(
     const opened = await upgrade(conn, request, opening, user?.headers, settings);
     return { conn: opened, state: user?.state as S };
   } catch (error) {
-    if (deadline.passed !== undefined) throw deadline.passed;
-    deadline.clear();
+    deadline.stop();
     // what is not the client's doing is a bug in a function of the user's, or the client has gone
     if (!answered) await refuse(conn, toRefusal(error));
     closeNow(conn);
     throw error;
-  } finally {
-    deadline.clear();
   }
 }
 
 /** Refuses a client that takes too long for its request with 408. */
 class Deadline {
-  /** The error, if the time has run out. */
-  passed: WsHandshakeError | undefined;
+  #passed: WsHandshakeError | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;
 
   constructor(conn: Deno.Conn, seconds: number) {
-    const closed = () => closeNow(conn);
     this.#timer = setTimeout(() => {
-      this.passed = new WsHandshakeError(408, `No request within ${seconds} s`);
-      writeAll(conn, formatRefusal(this.passed)).then(closed, closed);
+      this.#passed = new WsHandshakeError(408, `No request within ${seconds} s`);
+      void closeWith(conn, formatRefusal(this.#passed));
     }, seconds * 1000);
   }
 
-  clear(): void {
+  /** The request is there, or refused; throws if the time had run out before. */
+  stop(): void {
     clearTimeout(this.#timer);
+    if (this.#passed !== undefined) throw this.#passed;
   }
 }
 
@@ -335,14 +341,22 @@ function askUser(
   return onRequest(toRequest(head, isSecure(conn), body));
 }
 
+/** Sends an answer; a client that does not read any of it for `patience` seconds is left. */
 async function sendResponse(
   conn: Deno.Conn,
   { method }: RequestHead,
   response: Response,
+  patience: number,
 ): Promise<void> {
-  await byClient(writeAll(conn, formatResponseHead(response)));
+  const write = async (bytes: Uint8Array) => {
+    const timer = setTimeout(() => closeNow(conn), patience * 1000);
+    await byClient(writeAll(conn, bytes)).finally(() => clearTimeout(timer));
+  };
+  await write(formatResponseHead(response));
   if (method !== "HEAD" && response.body !== null) {
-    for await (const chunk of response.body) await byClient(writeAll(conn, chunk));
+    for await (const chunk of response.body) {
+      for (let at = 0; at < chunk.length; at += 65536) await write(chunk.subarray(at, at + 65536));
+    }
   } else await response.body?.cancel();
   await closeGently(conn);
 }

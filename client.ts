@@ -45,7 +45,7 @@ import {
   seconds,
   type WsConnOptions,
 } from "./options.ts";
-import { closeNow, readAtLeast, readBody, readHead, writeAll } from "./transport.ts";
+import { closeNow, readAtLeast, readBody, readHead, sendAtOnce, writeAll } from "./transport.ts";
 
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
@@ -77,7 +77,7 @@ export interface WsConnectOptions extends WsConnOptions {
   key?: string | undefined;
   /**
    * A connection to use as it is rather than dialing one: a Unix socket, a tunnel, TLS of your own. It belongs to the
-   * WebSocket from then on, and is closed if the handshake fails.
+   * WebSocket once the arguments are found to be in order, and is closed if the handshake fails.
    */
   conn?: Deno.Conn | undefined;
   /**
@@ -96,7 +96,7 @@ export interface WsConnectOptions extends WsConnOptions {
  * @param options Headers, subprotocols, limits, TLS.
  * @returns The open connection.
  * @throws {SyntaxError} If the URL is not one of a WebSocket, or a subprotocol is not a token.
- * @throws {TypeError} If a header is one that the handshake sets, or its value has a line break.
+ * @throws {TypeError} If `cert` is given without `key` or the reverse, a header is one that the handshake sets, or its value has a line break.
  * @throws {WsHandshakeError} If the server refuses, or answers wrongly; with its `status`, `headers` and `body`.
  * @throws {Deno.errors.TimedOut} If it takes longer than `handshakeTimeout`.
  * @throws The reason of `signal` if it is aborted, and what `Deno.connect` throws if there is no connection to be had.
@@ -125,7 +125,7 @@ export async function wsConnect(
   const headers = checkedHeaders(options.headers);
   assertNoReserved(headers);
   if (!headers.has("authorization") && (target.username !== "" || target.password !== "")) {
-    headers.set("authorization", basicAuthorization(target));
+    headers.set("authorization", basicAuthorization(url, target));
   }
   const request: Opening = {
     url: target,
@@ -136,6 +136,11 @@ export async function wsConnect(
   if (request.version !== "rfc6455" && protocols.length > 1) {
     throw new SyntaxError(
       `Cannot offer ${protocols.length} subprotocols: ${request.version} offers one`,
+    );
+  }
+  if ((options.cert === undefined) !== (options.key === undefined)) {
+    throw new TypeError(
+      `Cannot show a certificate with only "${options.cert ? "cert" : "key"}": it takes both`,
     );
   }
   const limits = connLimits(options);
@@ -156,10 +161,14 @@ export async function wsConnect(
   try {
     conn = options.conn ?? await dial(target, options, canceller.signal, (c) => conn = c);
     canceller.signal.throwIfAborted();
+    sendAtOnce(conn);
     return await open(conn, request, limits);
   } catch (error) {
     if (conn !== undefined) closeNow(conn);
-    canceller.signal.throwIfAborted();
+    // a refusal stands, even if the time ran out within its body
+    if (signal?.aborted || !(error instanceof WsHandshakeError && error.status > 0)) {
+      canceller.signal.throwIfAborted();
+    }
     throw error;
   } finally {
     clearTimeout(timer);
@@ -183,8 +192,13 @@ function parseUrl(url: string | URL): URL {
   return target;
 }
 
-function basicAuthorization({ username, password }: URL): string {
-  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+function basicAuthorization(url: string | URL, { username, password }: URL): string {
+  let credentials;
+  try {
+    credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  } catch (cause) {
+    throw new SyntaxError(`Cannot connect to "${url}": its user name is malformed`, { cause });
+  }
   return "Basic " + btoa(String.fromCharCode(...new TextEncoder().encode(credentials)));
 }
 
@@ -197,7 +211,7 @@ async function dial(
 ): Promise<Deno.Conn> {
   const secure = url.protocol === "wss:";
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const port = Number(url.port) || (secure ? 443 : 80);
+  const port = url.port === "" ? secure ? 443 : 80 : Number(url.port);
   const tls = { hostname, ...(caCerts === undefined ? {} : { caCerts }) };
   if (secure && cert !== undefined && key !== undefined) {
     // Deno.startTls takes no client certificate. Deno.connectTls takes no signal: what comes too late is closed.
@@ -210,7 +224,7 @@ async function dial(
   }
   const tcp = await Deno.connect({ hostname, port, signal });
   onConn(tcp);
-  tcp.setNoDelay();
+  sendAtOnce(tcp);
   if (!secure) return tcp;
   const conn = await Deno.startTls(tcp, tls);
   onConn(conn);
@@ -295,15 +309,24 @@ function equals(a: Uint8Array | undefined, b: Uint8Array): boolean {
 
 /** Reads the server's answer, which throws if it is a refusal. */
 async function readAnswer(conn: Deno.Conn): Promise<{ response: ResponseHead; rest: Uint8Array }> {
-  const reader = new HeadReader();
-  const response = await readResponse(conn, reader);
-  if (response.status !== 101) throw await refusal(conn, response, reader.rest);
-  return { response, rest: reader.rest };
+  let rest: Uint8Array = new Uint8Array(0);
+  for (;;) {
+    const reader = new HeadReader();
+    const response = await readResponse(conn, reader, rest);
+    rest = reader.rest;
+    if (response.status === 101) return { response, rest };
+    // RFC 9110 §15.2: any other interim answer is followed by another
+    if (response.status >= 200) throw await refusal(conn, response, rest);
+  }
 }
 
-async function readResponse(conn: Deno.Conn, reader: HeadReader): Promise<ResponseHead> {
+async function readResponse(
+  conn: Deno.Conn,
+  reader: HeadReader,
+  rest: Uint8Array,
+): Promise<ResponseHead> {
   try {
-    if (await readHead(conn, reader)) return reader.response();
+    if (reader.push(rest) || await readHead(conn, reader)) return reader.response();
   } catch (error) {
     if (!(error instanceof WsHandshakeError)) throw error;
     throw new WsHandshakeError(0, `The server's answer is not HTTP: ${error.message}`, {
@@ -319,11 +342,27 @@ async function refusal(
   rest: Uint8Array,
 ): Promise<WsHandshakeError> {
   const { status, statusText, headers } = response;
-  const decoder = new BodyDecoder(response, true);
-  const body = new Uint8Array(await toArrayBuffer(readBody(conn, decoder, rest, MAX_REFUSAL)));
   return new WsHandshakeError(
     status,
     `The server refused the connection: ${status} ${statusText}`.trimEnd(),
-    { headers, body },
+    { headers, body: await refusalBody(conn, response, rest) },
   );
+}
+
+/** The body of a refusal, or as much of it as could be read: what counts is the refusal. */
+async function refusalBody(
+  conn: Deno.Conn,
+  response: ResponseHead,
+  rest: Uint8Array,
+): Promise<Uint8Array> {
+  const { status } = response;
+  if (status === 204 || status === 304) return new Uint8Array(0); // RFC 9110 §6.4.1
+  const chunks: Uint8Array[] = [];
+  try {
+    const body = readBody(conn, new BodyDecoder(response, true), rest, MAX_REFUSAL);
+    for await (const chunk of body) chunks.push(chunk);
+  } catch {
+    // malformed, cut short, or too late
+  }
+  return new Uint8Array(await toArrayBuffer(ReadableStream.from(chunks)));
 }

@@ -100,8 +100,11 @@ export class WsConn implements AsyncDisposable {
   readonly #writable: WritableStream<WsMessage>;
   #outgoing!: WritableStreamDefaultController;
   #writer: WritableStreamDefaultWriter<WsMessage> | undefined;
-  /** What was given to `#writable` and is not framed yet, in bytes. */
+  /** What was given to `#writable` and is not framed yet: how many messages, and their lengths. */
+  #queued = 0;
   #unframed = 0;
+  /** The Close that goes out behind the messages that were sent before it. */
+  #lastWords: { code: number; reason: string } | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
 
   readonly #pings: { id: number; sent: number; pong: PromiseWithResolvers<number> }[] = [];
@@ -137,23 +140,28 @@ export class WsConn implements AsyncDisposable {
     this.#writable = new WritableStream({
       start: (controller) => {
         this.#outgoing = controller;
+        // at once: the stream itself would first wait for a write that a stalled peer holds up
+        controller.signal.addEventListener("abort", () => this.#abort());
       },
       write: (message) => this.#write(message),
       close: async () => {
         await this.close();
       },
       abort: async () => {
-        await this.close(CloseCode.InternalError);
+        await this.finished;
       },
     }, {
       highWaterMark: HIGH_WATER,
       size: (message) => {
+        this.#queued++;
+        if (!isMessage(message)) return 0; // refused when its turn comes
         this.#unframed += message.length;
         return weigh(message);
       },
     });
     this.#framing = opening.framing({
       message: (message) => {
+        if (this.#closed) return;
         this.#delivered = true;
         this.#incoming.enqueue(message);
       },
@@ -177,9 +185,12 @@ export class WsConn implements AsyncDisposable {
     return this.#closed;
   }
 
-  /** How many bytes have been given to `send` and not yet to the operating system. */
+  /**
+   * How many bytes have been given to `send` and not yet to the operating system; of text that waits to be framed, how
+   * many UTF-16 code units.
+   */
   get bufferedAmount(): number {
-    return this.#framing.output.size + this.#unframed;
+    return this.#wire.closed ? 0 : this.#framing.output.size + this.#unframed;
   }
 
   /**
@@ -261,20 +272,9 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsConnectionClosed} If the connection is closed, or closes before the message is accepted.
    */
   send(message: WsMessage): Promise<void> {
-    if (typeof message !== "string" && !(message instanceof Uint8Array)) {
-      return Promise.reject(
-        new TypeError(
-          `Cannot send a message of type ${
-            Object.prototype.toString.call(message).slice(8, -1)
-          }: ` +
-            "it must be a string or a Uint8Array",
-        ),
-      );
-    }
-    if (this.#framing.textOnly && typeof message !== "string") {
-      return Promise.reject(new TypeError(`Cannot send binary: ${this.version} carries text only`));
-    }
     try {
+      this.#assertSendable(message);
+      if (this.#closed) throw this.#closedError();
       this.#writer ??= this.#writable.getWriter();
     } catch (error) {
       return Promise.reject(error);
@@ -322,8 +322,9 @@ export class WsConn implements AsyncDisposable {
       return Promise.reject(error);
     }
     if (!this.#closed) {
-      this.#framing.close(code, reason);
-      this.#leave();
+      this.#endReadable();
+      this.#lastWords = { code, reason };
+      if (this.#queued === 0) this.#sayClose();
       this.#wire.awaitEnd(this.#closeTimeout);
     }
     return this.finished;
@@ -398,9 +399,19 @@ export class WsConn implements AsyncDisposable {
 
   /** The sink of `#writable`: frames the message, and waits when too much is not written yet. */
   #write(message: WsMessage): Promise<void> | undefined {
-    this.#unframed -= message.length;
     const { output } = this.#framing;
-    this.#framing.send(message);
+    this.#queued--;
+    try {
+      this.#assertSendable(message);
+      this.#unframed -= message.length;
+      if (this.#framing.state !== "open") throw this.#closedError();
+      this.#framing.send(message);
+    } catch (error) {
+      // an error here is the end of the stream, so it is the end of the connection too
+      this.#abort();
+      throw error;
+    }
+    if (this.#queued === 0 && this.#lastWords !== undefined) this.#sayClose();
     if (output.size >= HIGH_WATER || output.borrowed > 0) {
       this.#drained = Promise.withResolvers();
       this.#drained.promise.catch(ignore);
@@ -410,6 +421,33 @@ export class WsConn implements AsyncDisposable {
     this.#wire.atEndOfTurn();
   }
 
+  #assertSendable(message: unknown): asserts message is WsMessage {
+    if (!isMessage(message)) {
+      const type = Object.prototype.toString.call(message).slice(8, -1);
+      throw new TypeError(
+        `Cannot send a message of type ${type}: it must be a string or a Uint8Array`,
+      );
+    }
+    if (this.#framing.textOnly && typeof message !== "string") {
+      throw new TypeError(`Cannot send binary: ${this.version} carries text only`);
+    }
+  }
+
+  /** All that was sent before the Close is framed. */
+  #sayClose(): void {
+    const { code, reason } = this.#lastWords!;
+    this.#framing.close(code, reason);
+    this.#endWritable();
+    this.#wire.flush();
+  }
+
+  /** What still waits to be framed is given up. */
+  #abort(): void {
+    this.#queued = 0;
+    if (!this.#closed) void this.close(CloseCode.InternalError);
+    else if (this.#lastWords !== undefined && this.#framing.state === "open") this.#sayClose();
+  }
+
   #drain(): void {
     this.#drained?.resolve();
     this.#drained = undefined;
@@ -417,8 +455,13 @@ export class WsConn implements AsyncDisposable {
 
   // The end of life
 
-  /** Ends both streams, the first time that either side closes, fails or loses the connection. */
+  /** Ends both streams: the peer has closed, or the connection has failed or is lost. */
   #leave(failure?: Error): void {
+    this.#endReadable(failure);
+    this.#endWritable(failure);
+  }
+
+  #endReadable(failure?: Error): void {
     if (this.#closed) return;
     this.#closed = true;
     if (failure === undefined) closeQuietly(this.#incoming);
@@ -427,10 +470,14 @@ export class WsConn implements AsyncDisposable {
       void this.#pull();
     }
     this.#pulled();
-    this.#outgoing.error(this.#closedError(failure));
-    this.#unframed = 0;
     if (this.#watch !== undefined) unwatch(this.#watch);
     this.#wakeReady();
+  }
+
+  #endWritable(failure?: Error): void {
+    // a stream that is being aborted ends by itself
+    if (!this.#outgoing.signal.aborted) this.#outgoing.error(this.#closedError(failure));
+    this.#unframed = 0;
   }
 
   /** TCP is closed: settles everything that is still pending. */
@@ -460,6 +507,10 @@ function lost(cause: unknown): WsConnectionLost {
     ? `The connection was lost: ${cause.message}`
     : "The peer ended the connection without a Close frame";
   return new WsConnectionLost(message, { cause });
+}
+
+function isMessage(x: unknown): x is WsMessage {
+  return typeof x === "string" || x instanceof Uint8Array;
 }
 
 function weigh(message: WsMessage): number {

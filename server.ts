@@ -80,6 +80,7 @@ export interface WsServeOptions<S = undefined> extends WsAcceptOptions<S> {
  * @param options Where to listen, TLS, subprotocols, limits, and what else to answer.
  * @returns The server, listening.
  * @throws {RangeError} If an option is out of range.
+ * @throws {TypeError} If `cert` is given without `key`, or `key` without `cert`.
  * @throws {Deno.errors.AddrInUse} If the address is taken, and whatever else `Deno.listen` throws.
  *
  * @example Echo
@@ -128,10 +129,10 @@ export class WsServer implements AsyncDisposable {
   readonly #listener: Deno.Listener;
   readonly #secure: boolean;
   readonly #connections = new Set<WsConn>();
-  /** Connections whose request has not arrived yet. */
-  readonly #waiting = new Set<Deno.Conn>();
+  /** Connections that are no WebSockets yet: whether their request is still being read, or is being answered. */
+  readonly #opening = new Map<Deno.Conn, "reading" | "answering">();
   /** Those that shutting down has closed, which is nobody's error. */
-  #cutOff: ReadonlySet<Deno.Conn> = new Set();
+  readonly #cutOff = new Set<Deno.Conn>();
   /** One for each connection, until nothing of it is left. */
   readonly #tasks = new Set<Promise<void>>();
   readonly #onAbort = () => void this.shutdown();
@@ -150,6 +151,9 @@ export class WsServer implements AsyncDisposable {
     this.#options = options;
     this.#settings = acceptSettings(options);
     this.#secure = cert !== undefined && key !== undefined;
+    if (!this.#secure && (cert ?? key) !== undefined) {
+      throw new TypeError(`Cannot serve TLS with only "${cert ? "cert" : "key"}": it takes both`);
+    }
     signal?.throwIfAborted();
     const where = {
       hostname,
@@ -167,7 +171,12 @@ export class WsServer implements AsyncDisposable {
     this.#finish = resolve;
     signal?.addEventListener("abort", this.#onAbort);
     void this.#acceptAll();
-    options.onListen?.(this.addr);
+    try {
+      options.onListen?.(this.addr);
+    } catch (error) {
+      void this.shutdown();
+      throw error;
+    }
   }
 
   /** The connections that are open, or closing. */
@@ -202,8 +211,7 @@ export class WsServer implements AsyncDisposable {
   async #shutDown(): Promise<void> {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     closeNow(this.#listener);
-    this.#cutOff = new Set(this.#waiting);
-    this.#cutOff.forEach(closeNow);
+    for (const [conn, doing] of this.#opening) if (doing === "reading") this.#cut(conn);
     for (const conn of this.#connections) void conn.close(CloseCode.GoingAway, "Server shutdown");
     let timer;
     const late = new Promise((resolve) => {
@@ -211,8 +219,14 @@ export class WsServer implements AsyncDisposable {
     });
     await Promise.race([Promise.all(this.#tasks), late]);
     clearTimeout(timer);
+    for (const conn of this.#opening.keys()) this.#cut(conn);
     await Promise.all(Array.from(this.#connections, (conn) => conn.finished));
     this.#finish();
+  }
+
+  #cut(conn: Deno.Conn): void {
+    this.#cutOff.add(conn);
+    closeNow(conn);
   }
 
   async #acceptAll(): Promise<void> {
@@ -234,20 +248,26 @@ export class WsServer implements AsyncDisposable {
 
   /** Everything about one connection; never rejects. */
   async #serve(transport: Deno.Conn): Promise<void> {
-    this.#waiting.add(transport);
+    this.#opening.set(transport, "reading");
     let answered;
     try {
       answered = await answer(transport, this.#settings, {
         onRequest: this.#options.onRequest,
-        onRead: () => this.#waiting.delete(transport),
+        onRead: () => this.#opening.set(transport, "answering"),
       });
     } catch (error) {
       if (!this.#cutOff.has(transport)) this.#report(error);
+    } finally {
+      this.#opening.delete(transport);
     }
     if (answered?.conn === undefined) return;
     const { conn, state } = answered;
     this.#connections.add(conn);
-    if (this.#shutdown !== undefined) void conn.close(CloseCode.GoingAway, "Server shutdown");
+    const ended = conn.finished.then(() => void this.#connections.delete(conn));
+    if (this.#shutdown !== undefined) {
+      void conn.close(CloseCode.GoingAway, "Server shutdown");
+      return ended;
+    }
     try {
       const handled = this.#handler(conn, state);
       if (handled !== undefined) {
@@ -258,8 +278,7 @@ export class WsServer implements AsyncDisposable {
       void conn.close(CloseCode.InternalError);
       this.#report(error);
     }
-    await conn.finished;
-    this.#connections.delete(conn);
+    await ended;
   }
 
   #report(error: unknown): void {

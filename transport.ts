@@ -50,7 +50,10 @@ export function readBody(
         if (next === null || next.length === 0) {
           const buffer = new Uint8Array(16 * 1024);
           const length = await conn.read(buffer);
-          if (length === null) break;
+          if (length === null) {
+            decoder.end();
+            break;
+          }
           next = buffer.subarray(0, length);
         }
         const part = decoder.push(next).slice(0, limit);
@@ -79,6 +82,20 @@ export async function closeGently(conn: Deno.Conn): Promise<void> {
     clearTimeout(timer);
     closeNow(conn);
   }
+}
+
+/** Closes a connection with these bytes as the last. */
+export async function closeWith(conn: Deno.Conn, bytes: Uint8Array): Promise<void> {
+  // TLS writes nothing before its handshake, which a peer may never finish
+  const timer = setTimeout(() => closeNow(conn), LINGER);
+  await writeAll(conn, bytes).catch(() => {});
+  clearTimeout(timer);
+  closeNow(conn);
+}
+
+/** Turns Nagle's algorithm off, where that can be done: Deno's TlsConn cannot, nor can what is no TCP. */
+export function sendAtOnce(conn: Deno.Conn): void {
+  if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay();
 }
 
 /** Closes a connection that may be closed already. */

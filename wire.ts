@@ -35,6 +35,11 @@ export class Wire {
     this.#events = events;
   }
 
+  /** Whether TCP is closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Decodes bytes that somebody else has read. */
   receive(bytes: Uint8Array): void {
     while (bytes.length > 0 && !this.#closed) {

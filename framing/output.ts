@@ -1,6 +1,8 @@
 import { applyMask } from "./mask.ts";
 import { LARGE_BUFFER, largeBuffers, SMALL_BUFFER, smallBuffers } from "./pool.ts";
 
+const NONE = new Uint8Array(0);
+
 /** Bytes that wait to be written: a pooled buffer that frames are gathered in, or a large payload by itself. */
 interface Chunk {
   bytes: Uint8Array;
@@ -22,7 +24,7 @@ export class Output {
   /** How many payloads wait that belong to the sender, who must not touch them as long as this is not 0. */
   borrowed = 0;
   /** The buffer that {@linkcode reserve} found room in. */
-  tail: Uint8Array = new Uint8Array(0);
+  tail: Uint8Array = NONE;
   readonly #chunks: Chunk[] = [];
   /** Whether the first chunk is being written, and so must stay where it is. */
   #writing = false;
@@ -69,12 +71,14 @@ export class Output {
     const first = this.#chunks[0]!;
     first.start += length;
     if (first.start === first.end) this.#giveBack(this.#chunks.shift()!);
+    if (this.#chunks.length === 0) this.tail = NONE; // nothing of the pool is held through a pause
   }
 
   /** Drops what waits; no write may be under way. */
   release(): void {
     this.#writing = false;
     this.size = 0;
+    this.tail = NONE;
     this.#chunks.splice(0).forEach((chunk) => this.#giveBack(chunk));
   }
 

@@ -301,8 +301,9 @@ export class Rfc6455Protocol implements Protocol {
     else if (opcode === Opcode.Pong) this.#events.pong(payload);
     else if (this.state === "open") {
       // RFC 6455 §5.5.3: of several Pings only the latest needs an answer.
-      if (this.output.size < PONG_LIMIT) this.#appendControl(Opcode.Pong, payload);
-      else this.#pongHeld = payload.slice();
+      const reads = this.output.size < PONG_LIMIT;
+      if (reads) this.#appendControl(Opcode.Pong, payload);
+      this.#pongHeld = reads ? undefined : payload.slice();
     }
   }
 

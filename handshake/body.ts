@@ -49,6 +49,12 @@ export class BodyDecoder {
     return parts.length === 1 ? parts[0]! : concat(parts);
   }
 
+  /** The connection has ended. Throws if that was before the end of the body (RFC 9112 §8). */
+  end(): void {
+    if (!this.done && this.#left !== Infinity) throw new WsHandshakeError(400, "Body is cut short");
+    this.done = true;
+  }
+
   #take(bytes: Uint8Array): Uint8Array {
     const part = bytes.subarray(0, Math.min(this.#left, bytes.length));
     this.#left -= part.length;

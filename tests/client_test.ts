@@ -112,6 +112,8 @@ Deno.test("what is wrong with the arguments is thrown before anything is sent", 
       "line break",
     );
   }
+  const { cert } = certs.client;
+  await assertRejects(() => wsConnect(url, { cert }), TypeError, 'only "cert": it takes both');
   const headers = { "Sec-WebSocket-Key": "x" };
   await assertRejects(() => wsConnect(url, { headers }), TypeError, "Cannot set header");
   for (const wrong of [{ closeTimeout: -1 }, { handshakeTimeout: NaN }, { maxMessageSize: -5 }]) {
@@ -273,4 +275,35 @@ Deno.test("signal: aborting later does nothing", async () => {
   await using conn = await wsConnect(server.url, { signal: controller.signal });
   controller.abort();
   assertEquals(await conn.recv(), "still here");
+});
+
+Deno.test("a refusal stands, whatever is wrong with its body", async () => {
+  for (
+    const [answer, status] of [
+      ["HTTP/1.1 401 x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 401],
+      ["HTTP/1.1 403 x\r\nContent-Length: 5, 5\r\n\r\nhello", 403],
+      ["HTTP/1.1 403 x\r\nContent-Length: 9\r\n\r\nhello", 403],
+      ["HTTP/1.1 204 x\r\n\r\n", 204],
+      [
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n",
+        404,
+      ],
+    ] as const
+  ) {
+    await answering(answer, async (url) => {
+      const options = { handshakeTimeout: 0.2 };
+      const error = await assertRejects(() => wsConnect(url, options), WsHandshakeError);
+      assertEquals(error.status, status);
+    }, { close: false });
+  }
+});
+
+Deno.test("malformed user names are a SyntaxError, and port 0 is not port 80", async () => {
+  await assertRejects(
+    () => wsConnect("ws://a%:b@localhost/"),
+    SyntaxError,
+    "user name is malformed",
+  );
+  const error = await assertRejects(() => wsConnect("ws://127.0.0.1:0/"), Error);
+  assert(!error.message.includes(":80"), error.message);
 });

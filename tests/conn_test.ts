@@ -467,3 +467,41 @@ Deno.test("a new WsConn knows where it is connected", async () => {
   assertEquals([server.protocol, server.extensions, client.protocol], ["", "", ""]);
   await finish(client, server);
 });
+
+// What close() used to drop: only the first of a burst had reached the sink when the stream was ended.
+Deno.test("what was sent before close goes out before the Close, awaited or not", async () => {
+  const many = Array.from({ length: 50 }, (_, i) => `${i}`);
+  const big = ["x".repeat(300_000), "y".repeat(300_000), "z"];
+  for (const messages of [["a", "b", "c"], many, big]) {
+    const { server, client } = await pair();
+    const sends = messages.map((message) => client.send(message));
+    const closed = client.close(4000);
+    await assertRejects(() => client.send("too late"), WsConnectionClosed);
+    assertEquals(await Array.fromAsync(server), messages);
+    await Promise.all(sends);
+    assertEquals((await closed).wasClean, true);
+  }
+});
+
+Deno.test("aborting writable closes at once, even if the peer does not read", async () => {
+  const { peer, conn } = await RawPeer.against("client", { closeTimeout: 0.05 });
+  const writer = conn.writable.getWriter();
+  const writes = [writer.write(new Uint8Array(30_000_000)), writer.write("never")];
+  const aborted = writer.abort("reason");
+  assert(conn.closed);
+  for (const write of writes) await assertRejects(() => write);
+  await aborted;
+  assertEquals((await conn.finished).code, 1006);
+  peer[Symbol.dispose]();
+});
+
+Deno.test("a wrong type written to writable is refused, and ends the connection with 1011", async () => {
+  const { server, client } = await pair();
+  const writer = client.writable.getWriter() as unknown as WritableStreamDefaultWriter<unknown>;
+  void writer.write("before");
+  await assertRejects(() => writer.write(new ArrayBuffer(3)), TypeError, "of type ArrayBuffer");
+  assertEquals(await server.recv(), "before");
+  assertEquals((await server.finished).code, 1011);
+  assertEquals(client.bufferedAmount, 0);
+  await client.finished;
+});

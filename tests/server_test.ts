@@ -246,6 +246,9 @@ Deno.test("onListen is told the address; a port that is taken throws from wsServ
   assertThrows(() => wsServe(echo, { ...LOCAL, port }), Deno.errors.AddrInUse);
   assertThrows(() => wsServe(echo, { ...LOCAL, closeTimeout: NaN }), RangeError, "closeTimeout");
   assertThrows(() => wsServe(echo, { ...LOCAL, protocols: ["a b"] }), SyntaxError);
+  const { cert, key } = certs.server;
+  assertThrows(() => wsServe(echo, { ...LOCAL, cert }), TypeError, 'only "cert": it takes both');
+  assertThrows(() => wsServe(echo, { ...LOCAL, key }), TypeError, 'only "key"');
 });
 
 Deno.test("onRequest answers plain HTTP on the same port", async () => {
@@ -363,4 +366,94 @@ Deno.test("500 clients at once, each echoed its own", async () => {
   await peer.send(Opcode.Close, encodeClose(1000));
   await peer.end();
   peer.conn.close();
+});
+
+Deno.test("handshakeTimeout holds for a TLS client that says nothing", async () => {
+  const refused = Promise.withResolvers<unknown>();
+  await using server = wsServe(echo, {
+    ...LOCAL,
+    ...certs.server,
+    handshakeTimeout: 0.05,
+    onError: refused.resolve,
+  });
+  using _mute = await Deno.connect({ ...(server.addr as Deno.NetAddr), transport: "tcp" });
+  const error = await refused.promise;
+  assertInstanceOf(error, WsHandshakeError);
+  assertEquals(error.status, 408);
+});
+
+Deno.test("connections are those that are there, whatever their handlers do", async () => {
+  await using server = wsServe(() => new Promise(() => {}), { ...LOCAL, closeTimeout: 0.05 });
+  for (let i = 0; i < 5; i++) {
+    const conn = await wsConnect(server.url);
+    await conn.ping(); // the handler has it
+    const [own] = server.connections;
+    await conn.close();
+    await own!.finished;
+  }
+  assertEquals(server.connections.size, 0);
+});
+
+Deno.test("shutdown: nothing outlives it, neither a response nor an opening that is being answered", async () => {
+  const errors: unknown[] = [];
+  let handled = 0;
+  const asked = Promise.withResolvers<void>(), answerNow = Promise.withResolvers<void>();
+  const server = wsServe(() => void handled++, {
+    ...LOCAL,
+    closeTimeout: 0.1,
+    onError: (error) => errors.push(error),
+    onRequest: () => new Response(new Uint8Array(50_000_000)),
+    connHeaders: async () => {
+      asked.resolve();
+      await answerNow.promise;
+      return { state: undefined };
+    },
+  });
+  using stalled = await Deno.connect({ ...(server.addr as Deno.NetAddr), transport: "tcp" });
+  await stalled.write(bytesOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  await stalled.read(new Uint8Array(10));
+  const connecting = wsConnect(server.url);
+  connecting.catch(() => {});
+  await asked.promise;
+  await server.shutdown();
+  answerNow.resolve();
+  await assertRejects(() => connecting);
+  assertEquals([handled, server.connections.size], [0, 0]);
+  const buffer = new Uint8Array(1 << 20);
+  for (let length: number | null = 1; length !== null;) {
+    length = await stalled.read(buffer).catch(() => null); // what the kernel had, and then the end
+  }
+  assertEquals(errors, []);
+});
+
+Deno.test("an onListen that throws leaves nobody listening", async () => {
+  let addr: Deno.Addr | undefined;
+  assertThrows(
+    () =>
+      wsServe(echo, {
+        ...LOCAL,
+        onListen(at) {
+          addr = at;
+          throw new Error("mine");
+        },
+      }),
+    Error,
+    "mine",
+  );
+  const connecting = Deno.connect({ ...(addr as Deno.NetAddr), transport: "tcp" });
+  await assertRejects(() => connecting); // refused, or reset
+});
+
+Deno.test("an upload that is cut short is an error for the one who reads it", async () => {
+  const read = Promise.withResolvers<unknown>();
+  await using server = wsServe(echo, {
+    ...LOCAL,
+    onError: () => {},
+    async onRequest(request) {
+      await request.text().then(read.resolve, read.resolve);
+      return new Response("done");
+    },
+  });
+  await ask(server.addr, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nshort", true);
+  assertInstanceOf(await read.promise, Error);
 });

@@ -2,13 +2,16 @@
  * Runs a Deno command that needs packages of JSR: `deno run -A tools/launch.ts test -A tests/`. Where JSR answers, or
  * `JSR_URL` says where it is, the command is left alone; otherwise JSR is a folder made on the spot (registry.ts).
  */
+import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { pathToFileURL } from "node:url";
 import { buildRegistry } from "./registry.ts";
 
 const root = new URL("../", import.meta.url);
-/** Not inside the project: `deno publish` would take it for a part of the package. */
-const registry = pathToFileURL(`${tmpdir()}/wsconn-jsr-${Deno.uid()}/`);
+/** Not inside the project, where `deno publish` would take it for a part of the package. */
+const registry = pathToFileURL(
+  `${tmpdir()}/wsconn-jsr-${createHash("sha1").update(root.href).digest("hex")}/`,
+);
 
 async function jsrAnswers(): Promise<boolean> {
   try {

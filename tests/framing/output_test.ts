@@ -75,3 +75,10 @@ Deno.test("a large payload is written from where it is, and masked on its way wi
   for (let piece; (piece = output.next()) !== undefined;) output.written(piece.length);
   assertEquals(payload, new Uint8Array(200_000).fill(7));
 });
+
+Deno.test("what is drained holds no buffer of the pool", () => {
+  const output = new Output();
+  append(output, new Uint8Array(8000));
+  for (let piece; (piece = output.next()) !== undefined;) output.written(piece.length);
+  assertEquals(output.tail.length, 0);
+});

@@ -131,6 +131,14 @@ for (const role of ROLES) {
     assertEquals(framesOf(role, side.sent()), [[0x8a, bytesOf("19999")]]);
     side.protocol.drained();
     assertEquals(side.sent().length, 0);
+
+    // an older Pong never follows a newer one
+    while (side.protocol.output.size < 65_536) side.protocol.send("x".repeat(20_000));
+    side.receive(frame(Opcode.Ping, "older"));
+    side.sent();
+    side.receive(frame(Opcode.Ping, "newer"));
+    side.protocol.drained();
+    assertEquals(framesOf(role, side.sent()), [[0x8a, bytesOf("newer")]]);
   });
 
   Deno.test(`${role} §5.5.1: a Close is answered with the same code and reason, and ends the protocol`, () => {
