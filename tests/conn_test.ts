@@ -487,7 +487,7 @@ Deno.test("aborting writable closes at once, even if the peer does not read", as
   const { peer, conn } = await RawPeer.against("client", { closeTimeout: 0.05 });
   const writer = conn.writable.getWriter();
   const writes = [writer.write(new Uint8Array(30_000_000)), writer.write("never")];
-  const aborted = writer.abort("reason");
+  const aborted = writer.abort(new Error("reason"));
   assert(conn.closed);
   for (const write of writes) await assertRejects(() => write);
   await aborted;

@@ -19,13 +19,15 @@ export async function runNode(script: string, ...args: string[]): Promise<void> 
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
-/** Starts a script that serves and prints its port first; ends it when disposed. */
-export async function serveNode(
+/** Starts a script that serves and prints its port first, on Node or on Deno; ends it when disposed. */
+export async function servePeer(
+  runtime: "node" | "deno",
   script: string,
   ...args: string[]
 ): Promise<{ port: number } & AsyncDisposable> {
-  const child = new Deno.Command("node", {
-    args: [pathOf(script), ...args],
+  const onNode = runtime === "node";
+  const child = new Deno.Command(onNode ? "node" : Deno.execPath(), {
+    args: [...(onNode ? [] : ["run", "-A"]), pathOf(script), ...args],
     stdout: "piped",
     stderr: "inherit",
   }).spawn();

@@ -5,7 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type WsConn, wsConnect, type WsConnectOptions, wsServe } from "../../mod.ts";
 import { certs } from "../helpers/certs.ts";
-import { needsNode, runNode, serveNode } from "../helpers/node.ts";
+import { needsNode, runNode, servePeer } from "../helpers/node.ts";
 import { LOCAL } from "../helpers/sockets.ts";
 import { exercise } from "./exercise.mjs";
 
@@ -85,7 +85,7 @@ for (const client of ["ws-client", "undici-client"]) {
 Deno.test({
   ...needsNode("our client and ws's server on Node: fragments too"),
   async fn() {
-    await using server = await serveNode("node_peer.mjs", "ws-server", WS, "");
+    await using server = await servePeer("node", "node_peer.mjs", "ws-server", WS, "");
     const url = `ws://127.0.0.1:${server.port}/`;
     await exerciseWith(url);
     await using conn = await wsConnect(url, { protocols: "v1" });
@@ -100,7 +100,7 @@ Deno.test({
     "our client and ws's server on Node over TLS, with a client certificate and without",
   ),
   async fn() {
-    await using server = await serveNode("node_peer.mjs", "ws-server", WS, "", ...FILES);
+    await using server = await servePeer("node", "node_peer.mjs", "ws-server", WS, "", ...FILES);
     const url = `wss://localhost:${server.port}/`;
     await exerciseWith(url, { caCerts: [certs.ca] });
     for (const [options, name] of [[{}, "none"], [certs.client, "client"]] as const) {

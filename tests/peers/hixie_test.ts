@@ -1,0 +1,97 @@
+/**
+ * The drafts of 2010 against other people's: npm websocket-driver (a server) and Perl's Protocol::WebSocket
+ * (Debian's libprotocol-websocket-perl; both roles).
+ */
+import { assertEquals } from "@std/assert";
+import { TextLineStream } from "@std/streams";
+import { type WsConn, wsConnect, wsServe } from "../../mod.ts";
+import { servePeer } from "../helpers/node.ts";
+import { LOCAL } from "../helpers/sockets.ts";
+
+const hasPerl = await new Deno.Command("perl", {
+  args: ["-MProtocol::WebSocket", "-e", "1"],
+  stderr: "null",
+}).output().then(({ success }) => success, () => false);
+const needsPerl = (name: string) => ({
+  name: hasPerl ? name : `${name} (ignored: no libprotocol-websocket-perl on this machine)`,
+  ignore: !hasPerl,
+});
+
+async function echo(conn: WsConn): Promise<void> {
+  for await (const message of conn) await conn.send(message);
+}
+
+const TEXTS = ["", "x", "κόσμε 𝄞", "y".repeat(126), "z".repeat(70_000)];
+
+async function exchange(url: string, version: "hixie-75" | "hixie-76"): Promise<void> {
+  const conn = await wsConnect(url, { version, closeTimeout: 1 });
+  assertEquals(conn.version, version);
+  for (const text of TEXTS) {
+    await conn.send(text);
+    assertEquals(await conn.recv(), text);
+  }
+  assertEquals((await conn.close()).code, 1005);
+}
+
+for (const version of ["hixie-75", "hixie-76"] as const) {
+  Deno.test(`our ${version} client and websocket-driver's server`, async () => {
+    await using server = await servePeer("deno", "driver_server.mjs");
+    await exchange(`ws://127.0.0.1:${server.port}/path?query`, version);
+  });
+
+  Deno.test({
+    ...needsPerl(`our ${version} client and Perl's server`),
+    async fn() {
+      // it sends the head and the MD5 in separate segments
+      const script = new URL("perl_peer.pl", import.meta.url).pathname;
+      const child = new Deno.Command("perl", { args: [script, "server"], stdout: "piped" }).spawn();
+      const lines = child.stdout.pipeThrough(new TextDecoderStream())
+        .pipeThrough(new TextLineStream()).getReader();
+      const { value: port } = await lines.read();
+      await exchange(`ws://127.0.0.1:${port}/`, version);
+      assertEquals((await child.status).success, true);
+      await lines.cancel();
+    },
+  });
+
+  Deno.test({
+    ...needsPerl(`our server and Perl's ${version} client`),
+    async fn() {
+      await using server = wsServe(echo, {
+        ...LOCAL,
+        versions: ["rfc6455", "hixie-76", "hixie-75"],
+      });
+      const script = new URL("perl_peer.pl", import.meta.url).pathname;
+      const draft = version === "hixie-75" ? "draft-hixie-75" : "draft-ietf-hybi-00";
+      const { success, stderr } = await new Deno.Command("perl", {
+        args: [script, "client", draft, server.url],
+      }).output();
+      assertEquals([new TextDecoder().decode(stderr), success], ["", true]);
+    },
+  });
+}
+
+Deno.test("one port: a hixie-76 client, an RFC 6455 one and Deno's own WebSocket at the same time", async () => {
+  await using server = wsServe(echo, LOCAL);
+  const native = new WebSocket(server.url);
+  await new Promise((done) => native.onopen = done);
+  await using hixie = await wsConnect(server.url, { version: "hixie-76" });
+  await using modern = await wsConnect(server.url);
+  assertEquals(
+    new Set(Array.from(server.connections, (conn) => conn.version)),
+    new Set(["rfc6455", "hixie-76"]),
+  );
+  for (let i = 0; i < 10; i++) {
+    const replied = new Promise((done) => native.onmessage = ({ data }) => done(data));
+    native.send(`native ${i}`);
+    await Promise.all([hixie.send(`hixie ${i}`), modern.send(`modern ${i}`)]);
+    assertEquals(await Promise.all([replied, hixie.recv(), modern.recv()]), [
+      `native ${i}`,
+      `hixie ${i}`,
+      `modern ${i}`,
+    ]);
+  }
+  const closed = new Promise((done) => native.onclose = done);
+  native.close();
+  await closed;
+});
