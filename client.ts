@@ -45,7 +45,15 @@ import {
   seconds,
   type WsConnOptions,
 } from "./options.ts";
-import { closeNow, readAtLeast, readBody, readHead, sendAtOnce, writeAll } from "./transport.ts";
+import {
+  closeNow,
+  readAtLeast,
+  readBody,
+  readHead,
+  sendAtOnce,
+  upTo,
+  writeAll,
+} from "./transport.ts";
 
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
@@ -357,12 +365,12 @@ async function refusalBody(
 ): Promise<Uint8Array> {
   const { status } = response;
   if (status === 204 || status === 304) return new Uint8Array(0); // RFC 9110 §6.4.1
-  const chunks: Uint8Array[] = [];
+  let decoder;
   try {
-    const body = readBody(conn, new BodyDecoder(response, true), rest, MAX_REFUSAL);
-    for await (const chunk of body) chunks.push(chunk);
+    decoder = new BodyDecoder(response, true);
   } catch {
-    // malformed, cut short, or too late
+    return new Uint8Array(0); // its length is malformed
   }
-  return new Uint8Array(await toArrayBuffer(ReadableStream.from(chunks)));
+  const body = ReadableStream.from(upTo(MAX_REFUSAL, readBody(conn, decoder, rest)));
+  return new Uint8Array(await toArrayBuffer(body));
 }

@@ -27,7 +27,7 @@ export async function readAtLeast(
   bytes: Uint8Array,
   length: number,
 ): Promise<Uint8Array | undefined> {
-  const buffer = new Uint8Array(1024);
+  const buffer = new Uint8Array(16 * 1024);
   while (bytes.length < length) {
     const read = await conn.read(buffer);
     if (read === null) return undefined;
@@ -36,34 +36,43 @@ export async function readAtLeast(
   return bytes;
 }
 
-/** The body of an HTTP message, of which `rest` has been read already; at most `limit` bytes of it. */
+/** The body of an HTTP message, of which `rest` has been read already. */
 export function readBody(
   conn: Deno.Conn,
   decoder: BodyDecoder,
   rest: Uint8Array,
-  limit = Infinity,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let next: Uint8Array | null = rest;
-  return new ReadableStream({
-    async pull(controller) {
-      while (!decoder.done && limit > 0) {
-        if (next === null || next.length === 0) {
-          const buffer = new Uint8Array(16 * 1024);
-          const length = await conn.read(buffer);
-          if (length === null) {
-            decoder.end();
-            break;
-          }
-          next = buffer.subarray(0, length);
-        }
-        const part = decoder.push(next).slice(0, limit);
-        next = null;
-        limit -= part.length;
-        if (part.length > 0) return controller.enqueue(part);
-      }
-      controller.close();
-    },
-  }, { highWaterMark: 0 });
+  return ReadableStream.from(bodyParts(conn, decoder, rest));
+}
+
+async function* bodyParts(
+  conn: Deno.Conn,
+  decoder: BodyDecoder,
+  rest: Uint8Array,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (let bytes: Uint8Array | undefined = rest; !decoder.done;) {
+    const part = decoder.push(bytes).slice();
+    if (part.length > 0) yield part;
+    if (decoder.done) return;
+    bytes = await readAtLeast(conn, new Uint8Array(0), 1);
+    if (bytes === undefined) return decoder.end();
+  }
+}
+
+/** The first `limit` bytes of a stream, or as many as come before it ends or fails. */
+export async function* upTo(
+  limit: number,
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  try {
+    for await (const chunk of stream) {
+      yield chunk.subarray(0, limit);
+      limit -= chunk.length;
+      if (limit <= 0) return;
+    }
+  } catch {
+    // what came before stands
+  }
 }
 
 /**

@@ -4,6 +4,8 @@
  */
 import { assertEquals } from "@std/assert";
 import { TextLineStream } from "@std/streams";
+// @ts-types="npm:@types/ws@8.18.1"
+import { WebSocket as NpmWebSocket } from "npm:ws@8.23.0";
 import { type WsConn, wsConnect, wsServe } from "../../mod.ts";
 import { servePeer } from "../helpers/node.ts";
 import { LOCAL } from "../helpers/sockets.ts";
@@ -71,10 +73,11 @@ for (const version of ["hixie-75", "hixie-76"] as const) {
   });
 }
 
-Deno.test("one port: a hixie-76 client, an RFC 6455 one and Deno's own WebSocket at the same time", async () => {
+Deno.test("one port: a hixie-76 client, an RFC 6455 one, npm ws and Deno's own WebSocket at once", async () => {
   await using server = wsServe(echo, LOCAL);
   const native = new WebSocket(server.url);
-  await new Promise((done) => native.onopen = done);
+  const npm = new NpmWebSocket(server.url);
+  await Promise.all([native, npm].map((socket) => new Promise((done) => socket.onopen = done)));
   await using hixie = await wsConnect(server.url, { version: "hixie-76" });
   await using modern = await wsConnect(server.url);
   assertEquals(
@@ -82,16 +85,21 @@ Deno.test("one port: a hixie-76 client, an RFC 6455 one and Deno's own WebSocket
     new Set(["rfc6455", "hixie-76"]),
   );
   for (let i = 0; i < 10; i++) {
-    const replied = new Promise((done) => native.onmessage = ({ data }) => done(data));
+    const replied = [native, npm].map((socket) =>
+      new Promise((done) => socket.onmessage = ({ data }: { data: string }) => done(data))
+    );
     native.send(`native ${i}`);
+    npm.send(`npm ${i}`);
     await Promise.all([hixie.send(`hixie ${i}`), modern.send(`modern ${i}`)]);
-    assertEquals(await Promise.all([replied, hixie.recv(), modern.recv()]), [
+    assertEquals(await Promise.all([...replied, hixie.recv(), modern.recv()]), [
       `native ${i}`,
+      `npm ${i}`,
       `hixie ${i}`,
       `modern ${i}`,
     ]);
   }
-  const closed = new Promise((done) => native.onclose = done);
+  const closed = [native, npm].map((socket) => new Promise((done) => socket.onclose = done));
   native.close();
-  await closed;
+  npm.close();
+  await Promise.all(closed);
 });
