@@ -6,7 +6,6 @@ import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, HeadReader, type RequestHead } from "./handshake/head.ts";
 import {
   answerTo,
-  checkHixieRequest,
   formatHixieResponse,
   type HixieVersion,
   hixieVersionOf,
@@ -19,6 +18,7 @@ import {
   assertNoReserved,
   assertProtocols,
   checkHttp,
+  checkOpening,
   checkRequest,
   formatResponse,
   isUpgrade,
@@ -193,6 +193,7 @@ export async function answer<S>(
       deadline.stop();
       return await send(request, await askUser(conn, request, reader.rest, answering.onRequest));
     }
+    checkOpening(request);
     const opening = hixieVersionOf(request) !== undefined
       ? await checkHixie(conn, request, reader.rest, settings)
       : checkRfc6455(request, reader.rest, settings);
@@ -268,13 +269,12 @@ async function checkHixie(
   { versions }: AcceptSettings<unknown>,
 ): Promise<Opening> {
   const version = hixieVersionOf(request) as HixieVersion;
-  checkHixieRequest(request);
   assertSpoken(version, versions);
   let response: Uint8Array = new Uint8Array(0);
   if (version === "hixie-76") {
     const all = await byClient(readAtLeast(conn, rest, KEY3_LENGTH));
     if (all === undefined) throw cutShort();
-    rest = all.subarray(KEY3_LENGTH);
+    rest = all.subarray(KEY3_LENGTH); // Perl's client announces it as a body, with Content-Length: 8
     response = answerTo({
       key1: request.headers.get("sec-websocket-key1") ?? "",
       key2: request.headers.get("sec-websocket-key2") ?? "",

@@ -87,7 +87,7 @@ export class Wire {
     }
     const delivered = this.#events.decoded();
     // the peer's Close has come after ours: there is nothing to write before hanging up
-    if (this.framing.state === "closed" && before !== "closed" && this.framing.output.size === 0) {
+    if (before === "closing" && this.framing.state === "closed" && this.framing.output.size === 0) {
       this.#hangUp();
     }
     return delivered;

@@ -30,8 +30,6 @@ export interface RequestHead extends Head {
 export interface ResponseHead extends Head {
   /** The status code. */
   status: number;
-  /** The HTTP version: 1.1 is 11. */
-  version: number;
   /** The reason phrase. */
   statusText: string;
 }
@@ -104,7 +102,8 @@ export class HeadReader {
     if (code?.length !== 3 || !isDigits(code) || status < 100 || status > 599) {
       throw malformed(`Status line is malformed: ${quote(line)}`);
     }
-    return { line, headers, version: httpVersion(version), status, statusText: reason.join(" ") };
+    httpVersion(version); // throws
+    return { line, headers, status, statusText: reason.join(" ") };
   }
 
   #append(chunk: Uint8Array): void {

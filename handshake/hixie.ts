@@ -149,21 +149,6 @@ export function hixieVersionOf({ headers }: RequestHead): HixieVersion | undefin
   return headers.has("sec-websocket-key") ? undefined : "hixie-75";
 }
 
-/**
- * Checks a client's opening request of a draft, all but its challenge. A `Content-Length: 8`, which Perl's
- * Protocol::WebSocket sends with its third key, is let through.
- */
-export function checkHixieRequest({ method, headers }: RequestHead): void {
-  if (method !== "GET") {
-    throw new WsHandshakeError(405, `Method is ${method}, a WebSocket is opened with GET`, {
-      headers: { allow: "GET" },
-    });
-  }
-  if (!listHas(headers, "connection", "upgrade")) {
-    throw new WsHandshakeError(400, "Connection header must contain Upgrade");
-  }
-}
-
 /** The subprotocols that a client of a draft offers: one, or several with spaces between them. */
 export function offeredHixieProtocols(headers: Headers): string[] {
   const offered = headers.get("sec-websocket-protocol") ?? headers.get("websocket-protocol") ?? "";

@@ -135,12 +135,11 @@ export function checkHttp({ version, headers }: RequestHead): void {
 }
 
 /**
- * Checks a client's opening request (RFC 6455 §4.2.1), after {@linkcode checkHttp}.
+ * Checks what openings of all versions have in common (RFC 6455 §4.2.1, hybi-00 §5.1), after {@linkcode checkHttp}.
  *
- * @returns Its `Sec-WebSocket-Key`.
  * @throws {WsHandshakeError} With the status and headers to refuse it with.
  */
-export function checkRequest(request: RequestHead): string {
+export function checkOpening(request: RequestHead): void {
   const { method, headers } = request;
   if (method !== "GET") {
     throw new WsHandshakeError(405, `Method is ${method}, a WebSocket is opened with GET`, {
@@ -155,6 +154,15 @@ export function checkRequest(request: RequestHead): string {
   if (!listHas(headers, "connection", "upgrade")) {
     throw new WsHandshakeError(400, "Connection header must contain Upgrade");
   }
+}
+
+/**
+ * Checks a client's opening request (RFC 6455 §4.2.1), after {@linkcode checkOpening}.
+ *
+ * @returns Its `Sec-WebSocket-Key`.
+ * @throws {WsHandshakeError} With the status and headers to refuse it with.
+ */
+export function checkRequest({ headers }: RequestHead): string {
   if (headers.get("sec-websocket-version") !== "13") {
     // RFC 6455 §4.2.2 and §4.4
     throw new WsHandshakeError(426, "Sec-WebSocket-Version must be 13", {

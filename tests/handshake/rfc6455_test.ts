@@ -6,6 +6,7 @@ import {
   assertNoReserved,
   assertProtocols,
   checkHttp,
+  checkOpening,
   checkRequest,
   checkResponse,
   formatRequest,
@@ -97,6 +98,7 @@ Deno.test("RFC 6455 §4.2.1: requests that are accepted", () => {
     ]
   ) {
     checkHttp(request(changes));
+    checkOpening(request(changes));
     assertEquals(checkRequest(request(changes)), KEY);
   }
   assertEquals(offeredProtocols(request().headers), ["chat", "superchat"]);
@@ -132,6 +134,7 @@ for (
   Deno.test(`${status}: ${what}`, () => {
     const error = assertThrows(() => {
       checkHttp(request(changes, line));
+      checkOpening(request(changes, line));
       checkRequest(request(changes, line));
     }, WsHandshakeError);
     assertEquals(error.status, status);
