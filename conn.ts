@@ -1,4 +1,4 @@
-import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+import { connectionLost, WsConnectionClosed } from "./errors.ts";
 import {
   CloseCode,
   type CloseInfo,
@@ -10,6 +10,7 @@ import {
 } from "./framing/mod.ts";
 import { unwatch, type Watch, watch } from "./idle.ts";
 import type { ConnLimits } from "./options.ts";
+import { Pings } from "./pings.ts";
 import { Wire } from "./wire.ts";
 
 /** Unread messages up to which the connection reads ahead, and unwritten bytes up to which a send does not wait. */
@@ -107,8 +108,7 @@ export class WsConn implements AsyncDisposable {
   #lastWords: { code: number; reason: string } | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
 
-  readonly #pings: { id: number; sent: number; pong: PromiseWithResolvers<number> }[] = [];
-  #pingCount = 0;
+  readonly #pings = new Pings();
 
   /**
    * Takes over a connection whose handshake is done. Use `wsConnect`, `wsServe` or `wsAccept` instead, which do it.
@@ -165,7 +165,7 @@ export class WsConn implements AsyncDisposable {
         this.#delivered = true;
         this.#incoming.enqueue(message);
       },
-      pong: (payload) => this.#pong(payload),
+      pong: (payload) => this.#pings.answered(payload),
     });
     this.version = this.#framing.version;
     this.#wire = new Wire(transport, this.#framing, {
@@ -296,13 +296,10 @@ export class WsConn implements AsyncDisposable {
     if (this.version !== "rfc6455") {
       return Promise.reject(new TypeError(`Cannot ping: ${this.version} has no Ping`));
     }
-    const id = this.#pingCount = this.#pingCount + 1 >>> 0;
-    this.#framing.ping(Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id));
-    const pong = Promise.withResolvers<number>();
-    pong.promise.catch(ignore);
-    this.#pings.push({ id, sent: performance.now(), pong });
+    const { payload, pong } = this.#pings.next();
+    this.#framing.ping(payload);
     this.#wire.flush();
-    return pong.promise;
+    return pong;
   }
 
   /**
@@ -381,17 +378,6 @@ export class WsConn implements AsyncDisposable {
     if (this.#readiness !== undefined && this.#incoming.desiredSize !== HIGH_WATER) {
       this.#readiness.resolve();
       this.#readiness = undefined;
-    }
-  }
-
-  #pong(payload: Uint8Array): void {
-    const id = payload.length === 4
-      ? (payload[0]! << 24 | payload[1]! << 16 | payload[2]! << 8 | payload[3]!) >>> 0
-      : -1;
-    const index = this.#pings.findIndex((ping) => ping.id === id);
-    // RFC 6455 §5.5.3: an unsolicited Pong needs no response; one Pong may answer all the Pings before it.
-    for (const { sent, pong } of this.#pings.splice(0, index + 1)) {
-      pong.resolve(performance.now() - sent);
     }
   }
 
@@ -482,9 +468,9 @@ export class WsConn implements AsyncDisposable {
 
   /** TCP is closed: settles everything that is still pending. */
   #ended(cause: unknown): void {
-    this.#leave(this.#framing.received === undefined ? lost(cause) : undefined);
+    this.#leave(this.#framing.received === undefined ? connectionLost(cause) : undefined);
     this.#drained?.reject(this.#closedError());
-    for (const { pong } of this.#pings.splice(0)) pong.reject(this.#closedError());
+    this.#pings.end(this.#closedError());
     this.#finish(this.#closeInfo());
   }
 
@@ -500,13 +486,6 @@ export class WsConn implements AsyncDisposable {
     const info = this.#framing.received === undefined ? undefined : this.#closeInfo();
     return new WsConnectionClosed(info, cause === undefined ? undefined : { cause });
   }
-}
-
-function lost(cause: unknown): WsConnectionLost {
-  const message = cause instanceof Error
-    ? `The connection was lost: ${cause.message}`
-    : "The peer ended the connection without a Close frame";
-  return new WsConnectionLost(message, { cause });
 }
 
 function isMessage(x: unknown): x is WsMessage {

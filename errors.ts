@@ -26,6 +26,14 @@ export class WsConnectionLost extends Error {
   }
 }
 
+/** The error for a connection that ended without a Close frame, because of `cause` if there was an error. */
+export function connectionLost(cause: unknown): WsConnectionLost {
+  const message = cause instanceof Error
+    ? `The connection was lost: ${cause.message}`
+    : "The peer ended the connection without a Close frame";
+  return new WsConnectionLost(message, { cause });
+}
+
 /**
  * Something was to be sent, but the connection is closed or closing, from this side or from the other.
  *
