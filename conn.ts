@@ -81,7 +81,8 @@ export class WsConn implements AsyncDisposable {
   readonly #wire: Wire;
   readonly #framing: Protocol;
   readonly #closeTimeout: number;
-  readonly #watch: Watch | undefined;
+  /** What is done when nothing arrives: a Ping, and in the end a Close. */
+  readonly #watches: Watch[] = [];
   /** Whether the streams have ended: either side has closed, failed or lost the connection. */
   #closed = false;
   readonly #finish: (info: CloseInfo) => void;
@@ -174,9 +175,7 @@ export class WsConn implements AsyncDisposable {
       drained: () => this.#drain(),
       ended: (cause) => this.#ended(cause),
     });
-    if (limits.timeout > 0) {
-      this.#watch = watch(limits.timeout * 1000, () => this.#idle(limits.timeout));
-    }
+    this.#watchSilence(limits);
     this.#wire.receive(opening.rest);
   }
 
@@ -356,14 +355,27 @@ export class WsConn implements AsyncDisposable {
     return false;
   }
 
-  /** Nothing has arrived for so long, unless it is this side that does not read. */
-  #idle(seconds: number): void {
-    if (this.#pulling === undefined) return;
-    void this.close(CloseCode.GoingAway, `Nothing arrived for ${seconds} s`);
+  #watchSilence({ timeout, pingInterval, pingTimeout }: ConnLimits): void {
+    const after = (seconds: number, act: () => void) => {
+      if (seconds === 0) return;
+      // silence on a connection that is not read from, because its messages are not taken, means nothing
+      const onIdle = () => this.#pulling !== undefined && act();
+      this.#watches.push(watch(seconds * 1000, onIdle));
+    };
+    after(timeout, () => void this.close(CloseCode.GoingAway, `Nothing arrived for ${timeout} s`));
+    if (pingInterval === 0 || this.version !== "rfc6455") return;
+    after(pingInterval, () => {
+      this.#framing.ping(new Uint8Array(0));
+      this.#wire.flush();
+    });
+    if (pingTimeout === 0) return;
+    const reason =
+      `No answer to a Ping for ${pingTimeout} s: peer or network is gone, or pingTimeout too short`;
+    after(pingInterval + pingTimeout, () => void this.close(CloseCode.InternalError, reason));
   }
 
   #decoded(): boolean {
-    if (this.#watch !== undefined) this.#watch.heard = true;
+    for (const watch of this.#watches) watch.heard = true;
     if (this.#framing.state !== "open" && !this.#closed) {
       this.#leave(this.#framing.error);
       this.#wire.awaitEnd(this.#closeTimeout);
@@ -456,7 +468,7 @@ export class WsConn implements AsyncDisposable {
       void this.#pull();
     }
     this.#pulled();
-    if (this.#watch !== undefined) unwatch(this.#watch);
+    this.#watches.forEach(unwatch);
     this.#wakeReady();
   }
 

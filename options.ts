@@ -17,6 +17,10 @@ export interface WsConnOptions {
   maxMessageSize?: number | undefined;
   /** A connection on which nothing at all has arrived for that long, in seconds, is closed; 0 never. Default: 3600. */
   timeout?: number | undefined;
+  /** After how long without anything from the peer a Ping is sent, in seconds; 0: none. The drafts have none. Default: 30. */
+  pingInterval?: number | undefined;
+  /** How long the peer may then take to answer, in seconds, before the connection is closed with 1011; 0: for ever. Default: 30. */
+  pingTimeout?: number | undefined;
   /** How the drafts before RFC 6455 frame messages. Default: {@linkcode framingMode}. */
   framing?: FramingMode | undefined;
 }
@@ -29,6 +33,10 @@ export interface ConnLimits {
   readonly maxMessageSize: number;
   /** In seconds, 0 for never. */
   readonly timeout: number;
+  /** In seconds, 0 for none. */
+  readonly pingInterval: number;
+  /** In seconds, 0 for never. */
+  readonly pingTimeout: number;
   /** Read when a connection of a draft is made, if it is not set. */
   readonly framing: FramingMode | undefined;
 }
@@ -51,6 +59,8 @@ export function connLimits(options: WsConnOptions): ConnLimits {
     closeTimeout: seconds("closeTimeout", options.closeTimeout, 10),
     maxMessageSize,
     timeout: seconds("timeout", options.timeout, 3600),
+    pingInterval: seconds("pingInterval", options.pingInterval, 30),
+    pingTimeout: seconds("pingTimeout", options.pingTimeout, 30),
     framing,
   };
 }

@@ -447,6 +447,44 @@ for (const role of ["server", "client"] as const) {
   });
 }
 
+for (const role of ["server", "client"] as const) {
+  Deno.test(`keepalive: ${role} pings a silent peer, and closes with 1011 if it does not answer`, async () => {
+    const { peer, conn } = await RawPeer.against(role === "server" ? "client" : "server", {
+      pingInterval: 0.05,
+      pingTimeout: 0.1,
+      closeTimeout: 0.05,
+    });
+    for (let i = 0; i < 5; i++) { // as long as it answers, it may be silent otherwise
+      assertEquals((await peer.next())?.[0], 0x89);
+      await peer.send(10);
+    }
+    assertEquals(conn.closed, false);
+    let frame = await peer.next();
+    while (frame?.[0] === 0x89) frame = await peer.next();
+    const [first, payload] = frame!;
+    assertEquals([first, payload[0]! << 8 | payload[1]!], [0x88, 1011]);
+    assertMatch(
+      new TextDecoder().decode(payload.subarray(2)),
+      /^No answer to a Ping for 0.1 s: .*pingTimeout/,
+    );
+    assertEquals(await conn.finished, { code: 1006, reason: "", wasClean: false });
+    peer[Symbol.dispose]();
+  });
+}
+
+Deno.test("keepalive can be turned off, and the drafts have none", async () => {
+  await using server = wsServe(echo, { ...LOCAL, pingInterval: 0.01 });
+  await using hixie = await wsConnect(server.url, { version: "hixie-76", pingInterval: 0.01 });
+  const { peer, conn } = await RawPeer.against("client", { pingInterval: 0, closeTimeout: 0.05 });
+  await new Promise((done) => setTimeout(done, 100)); // there is no event to wait for: nothing must happen
+  await hixie.send("still text only");
+  assertEquals(await hixie.recv(), "still text only");
+  void conn.close(1000);
+  assertEquals((await peer.next())?.[0], 0x88);
+  await conn.finished;
+  peer[Symbol.dispose]();
+});
+
 Deno.test("timeout: a connection that its own reader holds up is not idle", async () => {
   const { peer, conn } = await RawPeer.against("client", { timeout: 0.05, closeTimeout: 0.05 });
   await peer.send(2, new Uint8Array(200_000));
