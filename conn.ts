@@ -93,6 +93,8 @@ export class WsConn implements AsyncDisposable {
   #recvPending = 0;
   /** Whether what was decoded last contained messages. */
   #delivered = false;
+  /** Whether messages have been delivered since output was last written on their account. */
+  #answerDue = false;
   /** Settles when the stream need not be pulled for more: it has enough, or there is no more. */
   #pulling: PromiseWithResolvers<void> | undefined;
   /** What `recv` throws once the messages before it are taken. */
@@ -163,7 +165,7 @@ export class WsConn implements AsyncDisposable {
     this.#framing = opening.framing({
       message: (message) => {
         if (this.#closed) return;
-        this.#delivered = true;
+        this.#delivered = this.#answerDue = true;
         this.#incoming.enqueue(message);
       },
       pong: (payload) => this.#pings.answered(payload),
@@ -416,7 +418,11 @@ export class WsConn implements AsyncDisposable {
       this.#wire.flush();
       return this.#drained.promise;
     }
-    this.#wire.atEndOfTurn();
+    // The answer to the last message that has arrived leaves at once; what follows it gathers.
+    if (this.#answerDue && this.#incoming.desiredSize === HIGH_WATER) {
+      this.#answerDue = false;
+      this.#wire.flush();
+    } else this.#wire.atEndOfTurn();
   }
 
   #assertSendable(message: unknown): asserts message is WsMessage {
