@@ -24,6 +24,7 @@ import {
 import { readAtLeast } from "../transport.ts";
 import { certs } from "./helpers/certs.ts";
 import { unhex } from "./helpers/bytes.ts";
+import { MemoryListener } from "./helpers/memory.ts";
 import { LOCAL, pair, RawPeer } from "./helpers/sockets.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
@@ -321,79 +322,6 @@ Deno.test("listen brings any listener: TLS, a Unix socket, one in memory", async
   assertEquals(await conn.close(), { code: 1000, reason: "", wasClean: true });
   await server.shutdown();
 });
-
-/** A listener whose connections are pairs of streams in memory. */
-class MemoryListener implements Deno.Listener {
-  readonly addr: Deno.NetAddr = { transport: "tcp", hostname: "memory", port: 0 };
-  readonly #conns = new TransformStream<Deno.Conn, Deno.Conn>();
-  readonly #writer = this.#conns.writable.getWriter();
-  readonly #reader = this.#conns.readable.getReader();
-
-  connect(): Deno.Conn {
-    const up = new TransformStream<Uint8Array, Uint8Array>();
-    const down = new TransformStream<Uint8Array, Uint8Array>();
-    void this.#writer.write(memoryConn(up.readable, down.writable));
-    return memoryConn(down.readable, up.writable);
-  }
-
-  async accept(): Promise<Deno.Conn> {
-    const { value, done } = await this.#reader.read();
-    if (done) throw new Deno.errors.BadResource("Listener has been closed");
-    return value;
-  }
-
-  close(): void {
-    this.#writer.close().catch(() => {});
-  }
-
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<Deno.Conn> {
-    for (;;) yield await this.accept();
-  }
-
-  ref(): void {}
-  unref(): void {}
-  [Symbol.dispose](): void {
-    this.close();
-  }
-}
-
-function memoryConn(
-  readable: ReadableStream<Uint8Array>,
-  writable: WritableStream<Uint8Array>,
-): Deno.Conn {
-  const reader = readable.getReader();
-  const writer = writable.getWriter();
-  const addr: Deno.NetAddr = { transport: "tcp", hostname: "memory", port: 0 };
-  let rest = new Uint8Array(0);
-  const end = () => {
-    writer.close().catch(() => {});
-    reader.cancel().catch(() => {});
-  };
-  return {
-    localAddr: addr,
-    remoteAddr: addr,
-    async read(into: Uint8Array) {
-      if (rest.length === 0) {
-        const { value, done } = await reader.read();
-        if (done) return null;
-        rest = value.slice();
-      }
-      const length = Math.min(into.length, rest.length);
-      into.set(rest.subarray(0, length));
-      rest = rest.subarray(length);
-      return length;
-    },
-    async write(bytes: Uint8Array) {
-      await writer.write(bytes.slice());
-      return bytes.length;
-    },
-    async closeWrite() {
-      await writer.close();
-    },
-    close: end,
-    [Symbol.dispose]: end,
-  } as unknown as Deno.Conn;
-}
 
 Deno.test("maxWaiting is the listen backlog: a server that does not accept keeps no more waiting", async () => {
   for (const [maxWaiting, atMost] of [[1, 3], [100, 100]] as const) {
