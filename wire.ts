@@ -61,13 +61,14 @@ export class Wire {
 
   readonly #readDone = (length: number | null): void => {
     this.#reading = false;
-    if (this.#closed) this.framing.release("input");
-    else if (length === null) {
+    if (this.#closed) return this.framing.release("input");
+    if (length === null) {
       this.framing.end();
-      this.end();
-    } // The receiver shall take the messages and answer them before anything else is done: what lets the reading go on
+      return this.end();
+    }
+    // The receiver shall take the messages and answer them before anything else is done: what lets the reading go on
     // is that it runs dry, or the end of this turn of the event loop.
-    else if (this.#decode(length)) this.atEndOfTurn();
+    if (this.#decode(length)) this.atEndOfTurn();
     else this.readOn();
   };
 

@@ -14,8 +14,6 @@ import { encodeUtf8 } from "./utf8.ts";
 
 /** The drafts have neither codes nor reasons: a closing frame is one without a status, RFC 6455 §7.1.5. */
 const CLOSED = { code: 1005, reason: "" };
-/** From this length on, a text is written by itself rather than copied into the output buffer. */
-const BY_REFERENCE_FROM = 32 * 1024;
 /** What stands before a text in the "new" framing: its type and 8 bytes of length. */
 const NEW_HEADER = 9;
 
@@ -125,12 +123,12 @@ export class HixieProtocol implements Protocol {
     }
     const text = encodeUtf8(message);
     if (this.#mode === "old") {
-      this.#append(Uint8Array.of(0x00));
-      this.#append(text);
-      this.#append(Uint8Array.of(0xff));
+      this.output.append(Uint8Array.of(0x00));
+      this.output.append(text);
+      this.output.append(Uint8Array.of(0xff));
     } else {
-      this.#append(newHeader(0xff, text.length));
-      this.#append(text);
+      this.output.append(newHeader(0xff, text.length));
+      this.output.append(text);
     }
   }
 
@@ -258,14 +256,7 @@ export class HixieProtocol implements Protocol {
   }
 
   #appendClose(): void {
-    this.#append(this.#mode === "old" ? Uint8Array.of(0xff, 0x00) : newHeader(0x00, 0));
-  }
-
-  #append(bytes: Uint8Array): void {
-    if (bytes.length >= BY_REFERENCE_FROM) return this.output.push(bytes, undefined);
-    const at = this.output.reserve(bytes.length);
-    this.output.tail.set(bytes, at);
-    this.output.commit(bytes.length);
+    this.output.append(this.#mode === "old" ? Uint8Array.of(0xff, 0x00) : newHeader(0x00, 0));
   }
 }
 

@@ -14,15 +14,13 @@ import {
 import { Input } from "./input.ts";
 import { applyMask, nextMaskKey, rotateKey } from "./mask.ts";
 import { MessageBuilder, type WsMessage } from "./message.ts";
-import { Output } from "./output.ts";
+import { BY_REFERENCE_FROM, Output } from "./output.ts";
 import { LARGE_BUFFER } from "./pool.ts";
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
 import { decodeUtf8, encodeUtf8, writeUtf8 } from "./utf8.ts";
 
 /** From this length on, the rest of a payload is read into the message itself, without a copy. */
 const DIRECT_FROM = 16 * 1024;
-/** From this length on, a payload is written by itself rather than copied into the output buffer. */
-const BY_REFERENCE_FROM = 32 * 1024;
 /** Pongs are held back while this much waits to be written: the peer sends Pings but does not read. */
 const PONG_LIMIT = 64 * 1024;
 
@@ -355,10 +353,7 @@ export class Rfc6455Protocol implements Protocol {
 
   #appendControl(opcode: number, payload: Uint8Array): void {
     const maskKey = this.#isServer ? undefined : nextMaskKey();
-    const frame = encodeFrame(opcode, payload, { maskKey });
-    const start = this.output.reserve(frame.length);
-    this.output.tail.set(frame, start);
-    this.output.commit(frame.length);
+    this.output.append(encodeFrame(opcode, payload, { maskKey }));
   }
 }
 

@@ -44,7 +44,7 @@ export function formatResponseHead({ status, statusText, headers, body }: Respon
 }
 
 /** The URL that a request is for (RFC 9112 §3.3). */
-export function requestUrl({ target, headers }: RequestHead, secure: boolean): URL {
+function requestUrl({ target, headers }: RequestHead, secure: boolean): URL {
   const origin = `${secure ? "https" : "http"}://${headers.get("host")}`;
   const url = URL.parse(target.startsWith("/") ? origin + target : target);
   if (url === null || !url.protocol.startsWith("http")) {
