@@ -2,6 +2,7 @@
 import { WsConn } from "./conn.ts";
 import type { Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
+import { acceptOffer, type DeflateParameters } from "./handshake/deflate.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, HeadReader, type RequestHead } from "./handshake/head.ts";
 import {
@@ -27,6 +28,7 @@ import {
 import {
   type ConnLimits,
   connLimits,
+  makeDeflate,
   makeProtocol,
   seconds,
   type WsConnOptions,
@@ -241,6 +243,9 @@ interface Opening {
   version: Version;
   /** The subprotocols offered. */
   offered: string[];
+  /** The extensions to answer with, and what they mean. */
+  extensions?: string;
+  deflate?: DeflateParameters;
   /** The bytes of the answer. */
   format(protocol: string, headers: Headers): Uint8Array;
   /** What the client sent behind its opening. */
@@ -250,14 +255,19 @@ interface Opening {
 function checkRfc6455(
   request: RequestHead,
   rest: Uint8Array,
-  { versions }: AcceptSettings<unknown>,
+  { versions, limits: { compression } }: AcceptSettings<unknown>,
 ): Opening {
   const key = checkRequest(request);
   assertSpoken("rfc6455", versions);
+  const offered = compression && request.headers.get("sec-websocket-extensions");
+  const agreed = compression && acceptOffer(offered ?? null, compression);
+  const extensions = agreed?.answer ?? "";
   return {
     version: "rfc6455",
     offered: offeredProtocols(request.headers),
-    format: (protocol, headers) => formatResponse(key, protocol, headers),
+    extensions,
+    ...(agreed === undefined ? {} : { deflate: agreed.parameters }),
+    format: (protocol, headers) => formatResponse(key, protocol, extensions, headers),
     rest,
   };
 }
@@ -300,7 +310,7 @@ function assertSpoken(version: Version, versions: readonly Version[]): void {
 async function upgrade<S>(
   conn: Deno.Conn,
   request: RequestHead,
-  { version, offered, format, rest }: Opening,
+  { version, offered, extensions = "", deflate, format, rest }: Opening,
   extra: HeadersInit | undefined,
   { choose, limits }: AcceptSettings<S>,
 ): Promise<WsConn> {
@@ -310,14 +320,15 @@ async function upgrade<S>(
   }
   const headers = checkedHeaders(extra);
   assertNoReserved(headers);
+  const compression = await makeDeflate("server", deflate, limits.compression);
   await byClient(writeAll(conn, format(protocol, headers)));
   return new WsConn(conn, {
     line: request.line,
     headers: request.headers,
     protocol,
-    extensions: "",
+    extensions,
     rest,
-    framing: (events) => makeProtocol(version, "server", events, limits),
+    framing: (events) => makeProtocol(version, "server", events, limits, compression),
   }, limits);
 }
 

@@ -21,6 +21,7 @@ import { toArrayBuffer } from "@std/streams/to-array-buffer";
 import { WsConn } from "./conn.ts";
 import type { Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
+import type { DeflateParameters } from "./handshake/deflate.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, HeadReader, type ResponseHead } from "./handshake/head.ts";
 import {
@@ -41,6 +42,7 @@ import {
 import {
   type ConnLimits,
   connLimits,
+  makeDeflate,
   makeProtocol,
   seconds,
   type WsConnOptions,
@@ -58,8 +60,16 @@ import {
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
-export { type CloseInfo, type WsMessage, WsProtocolError } from "./framing/mod.ts";
+export {
+  type CloseInfo,
+  type WsMessage,
+  type WsMessageType,
+  WsProtocolError,
+} from "./framing/mod.ts";
+export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts";
+export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
+export type { WsMessageSource } from "./outgoing_message.ts";
 
 /** How much of the body of a refusal is kept. */
 const MAX_REFUSAL = 64 * 1024;
@@ -261,14 +271,15 @@ interface Opening {
 async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Promise<WsConn> {
   const { version } = request;
   const shake = version === "rfc6455" ? shakeRfc6455 : shakeHixie;
-  const { response, protocol, rest } = await shake(conn, request);
+  const { response, protocol, extensions = "", deflate, rest } = await shake(conn, request, limits);
+  const compression = await makeDeflate("client", deflate, limits.compression);
   return new WsConn(conn, {
     line: response.line,
     headers: response.headers,
     protocol,
-    extensions: "",
+    extensions,
     rest,
-    framing: (events) => makeProtocol(version, "client", events, limits),
+    framing: (events) => makeProtocol(version, "client", events, limits, compression),
   }, limits);
 }
 
@@ -276,17 +287,20 @@ async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Prom
 interface Agreement {
   response: ResponseHead;
   protocol: string;
+  extensions?: string;
+  deflate?: DeflateParameters;
   rest: Uint8Array;
 }
 
 async function shakeRfc6455(
   conn: Deno.Conn,
   { url, protocols, headers }: Opening,
+  { compression }: ConnLimits,
 ): Promise<Agreement> {
   const key = generateKey();
-  await writeAll(conn, formatRequest(url, key, protocols, headers));
+  await writeAll(conn, formatRequest(url, key, protocols, headers, compression));
   const { response, rest } = await readAnswer(conn);
-  return { response, protocol: checkResponse(response, key, protocols), rest };
+  return { response, ...checkResponse(response, key, protocols, compression), rest };
 }
 
 async function shakeHixie(

@@ -7,16 +7,16 @@ import {
   type ProtocolEvents,
   type Version,
   type WsMessage,
+  type WsMessageType,
 } from "./framing/mod.ts";
 import { unwatch, type Watch, watch } from "./idle.ts";
+import { Incoming } from "./incoming.ts";
+import type { WsMessageStream } from "./message_stream.ts";
 import type { ConnLimits } from "./options.ts";
+import { Outgoing } from "./outgoing.ts";
+import type { WsMessageSource } from "./outgoing_message.ts";
 import { Pings } from "./pings.ts";
 import { Wire } from "./wire.ts";
-
-/** Unread messages up to which the connection reads ahead, and unwritten bytes up to which a send does not wait. */
-const HIGH_WATER = 64 * 1024;
-/** What a message weighs in a queue besides its content, so that empty ones cannot pile up without end. */
-const MESSAGE_WEIGHT = 32;
 
 /** What a connection takes from the handshake that opened it. */
 export interface WsOpening {
@@ -80,38 +80,15 @@ export class WsConn implements AsyncDisposable {
 
   readonly #wire: Wire;
   readonly #framing: Protocol;
+  readonly #incoming: Incoming;
+  readonly #outgoing: Outgoing;
+  readonly #pings = new Pings();
   readonly #closeTimeout: number;
   /** What is done when nothing arrives: a Ping, and in the end a Close. */
   readonly #watches: Watch[] = [];
   /** Whether the streams have ended: either side has closed, failed or lost the connection. */
   #closed = false;
   readonly #finish: (info: CloseInfo) => void;
-
-  readonly #readable: ReadableStream<WsMessage>;
-  #incoming!: ReadableStreamDefaultController<WsMessage>;
-  #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
-  #recvPending = 0;
-  /** Whether what was decoded last contained messages. */
-  #delivered = false;
-  /** Whether messages have been delivered since output was last written on their account. */
-  #answerDue = false;
-  /** Settles when the stream need not be pulled for more: it has enough, or there is no more. */
-  #pulling: PromiseWithResolvers<void> | undefined;
-  /** What `recv` throws once the messages before it are taken. */
-  #failure: Error | undefined;
-  #readiness: PromiseWithResolvers<void> | undefined;
-
-  readonly #writable: WritableStream<WsMessage>;
-  #outgoing!: WritableStreamDefaultController;
-  #writer: WritableStreamDefaultWriter<WsMessage> | undefined;
-  /** What was given to `#writable` and is not framed yet: how many messages, and their lengths. */
-  #queued = 0;
-  #unframed = 0;
-  /** The Close that goes out behind the messages that were sent before it. */
-  #lastWords: { code: number; reason: string } | undefined;
-  #drained: PromiseWithResolvers<void> | undefined;
-
-  readonly #pings = new Pings();
 
   /**
    * Takes over a connection whose handshake is done. Use `wsConnect`, `wsServe` or `wsAccept` instead, which do it.
@@ -131,54 +108,29 @@ export class WsConn implements AsyncDisposable {
     this.finished = promise;
     this.#finish = resolve;
     this.#closeTimeout = limits.closeTimeout;
-    this.#readable = new ReadableStream({
-      start: (controller) => {
-        this.#incoming = controller;
-      },
-      pull: () => this.#pull(),
-      cancel: async () => {
-        await this.close();
-      },
-    }, { highWaterMark: HIGH_WATER, size: weigh });
-    this.#writable = new WritableStream({
-      start: (controller) => {
-        this.#outgoing = controller;
-        // at once: the stream itself would first wait for a write that a stalled peer holds up
-        controller.signal.addEventListener("abort", () => this.#abort());
-      },
-      write: (message) => this.#write(message),
-      close: async () => {
-        await this.close();
-      },
-      abort: async () => {
-        await this.finished;
-      },
-    }, {
-      highWaterMark: HIGH_WATER,
-      size: (message) => {
-        this.#queued++;
-        if (!isMessage(message)) return 0; // refused when its turn comes
-        this.#unframed += message.length;
-        return weigh(message);
-      },
-    });
+    const incoming = this.#incoming = new Incoming((code, reason) => this.close(code, reason));
     this.#framing = opening.framing({
-      message: (message) => {
-        if (this.#closed) return;
-        this.#delivered = this.#answerDue = true;
-        this.#incoming.enqueue(message);
-      },
+      message: (message) => incoming.deliver(message),
       pong: (payload) => this.#pings.answered(payload),
+      tooLong: () => incoming.tooLong(),
+      resumed: () => this.#wire.resume(),
     });
     this.version = this.#framing.version;
-    this.#wire = new Wire(transport, this.#framing, {
-      wantsMore: () => this.#wantsMore(),
+    this.#wire = incoming.wire = new Wire(transport, this.#framing, {
+      wantsMore: () => incoming.wantsMore(),
       decoded: () => this.#decoded(),
-      drained: () => this.#drain(),
+      drained: () => this.#outgoing.drained(),
       ended: (cause) => this.#ended(cause),
     });
+    this.#outgoing = new Outgoing(this.#wire, {
+      isClosed: () => this.#closed,
+      closedError: () => this.#closedError(),
+      close: () => this.close(),
+      abort: () => void this.close(CloseCode.InternalError),
+      isAnswer: () => incoming.isAnswered(),
+    });
     this.#watchSilence(limits);
-    this.#wire.receive(opening.rest);
+    this.#wire.begin(opening.rest);
   }
 
   /** Whether this connection takes no more messages to send: closed, or being closed by either side. */
@@ -191,7 +143,7 @@ export class WsConn implements AsyncDisposable {
    * many UTF-16 code units.
    */
   get bufferedAmount(): number {
-    return this.#wire.closed ? 0 : this.#framing.output.size + this.#unframed;
+    return this.#wire.closed ? 0 : this.#framing.output.size + this.#outgoing.unframed;
   }
 
   /**
@@ -200,11 +152,7 @@ export class WsConn implements AsyncDisposable {
    * connection.
    */
   get readable(): ReadableStream<WsMessage> {
-    if (this.#recvPending === 0) {
-      this.#reader?.releaseLock();
-      this.#reader = undefined;
-    }
-    return this.#readable;
+    return this.#incoming.expose();
   }
 
   /**
@@ -212,9 +160,7 @@ export class WsConn implements AsyncDisposable {
    * your own has locked it. Closing it closes the connection with 1000, aborting it with 1011.
    */
   get writable(): WritableStream<WsMessage> {
-    this.#writer?.releaseLock();
-    this.#writer = undefined;
-    return this.#writable;
+    return this.#outgoing.expose();
   }
 
   /**
@@ -225,38 +171,50 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsConnectionLost} If the connection ended without a Close.
    */
   recv(): Promise<WsMessage | null> {
-    if (this.#reader === undefined) {
-      try {
-        this.#reader = this.#readable.getReader();
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    }
-    if (this.#incoming.desiredSize === HIGH_WATER) this.#wire.runDry();
-    this.#recvPending++;
-    return this.#reader.read().then(this.#received, this.#receiveFailed);
+    return this.#incoming.recv();
   }
 
-  readonly #received = ({ value, done }: ReadableStreamReadResult<WsMessage>): WsMessage | null => {
-    this.#recvPending--;
-    return done ? null : value;
-  };
-
-  readonly #receiveFailed = (error: unknown): never => {
-    this.#recvPending--;
-    throw error;
-  };
+  /**
+   * Receives the next message while it arrives: of any length, in constant memory. The peer is held back as long as the
+   * stream is not read. What is received after it comes once the stream has been read to its end, or cancelled.
+   *
+   * A message longer than `maxMessageSize` that arrives while nobody receives waits to be asked for: `recv` refuses it.
+   *
+   * @param options `maxMessageSize`: the longest message that is taken, in bytes; a longer one ends the connection with
+   * 1009. Default: any.
+   * @returns The message, or `null` once the connection was closed and all messages before that were taken.
+   * @throws {WsProtocolError} If the peer broke the protocol.
+   * @throws {WsConnectionLost} If the connection ended without a Close.
+   *
+   * @example Write an upload to a file
+   * ```ts
+   * import { wsConnect, wsServe } from "@wsconn/ws";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = await Deno.makeTempFile();
+   * await using server = wsServe(async (conn) => {
+   *   const upload = await conn.recvStream();
+   *   const file = await Deno.create(path);
+   *   await upload?.pipeTo(file.writable);
+   *   await conn.send("saved");
+   * }, { hostname: "127.0.0.1", port: 0 });
+   *
+   * await using conn = await wsConnect(server.url);
+   * await conn.sendStream(new Blob(["a ", "file"]).stream(), { type: "binary" });
+   * assertEquals(await conn.recv(), "saved");
+   * assertEquals(await Deno.readTextFile(path), "a file");
+   * ```
+   */
+  recvStream(options: { maxMessageSize?: number } = {}): Promise<WsMessageStream | null> {
+    return this.#incoming.recvStream(options.maxMessageSize ?? Infinity);
+  }
 
   /**
    * Waits until a message, or the end, can be received without waiting. Takes nothing, so that any number of
    * connections can be raced: `await Promise.race([a.ready(), b.ready()])`.
    */
   ready(): Promise<void> {
-    // an empty queue of an open stream desires exactly as much as it can hold
-    if (this.#incoming.desiredSize !== HIGH_WATER) return Promise.resolve();
-    this.#wire.runDry();
-    this.#readiness ??= Promise.withResolvers();
-    return this.#readiness.promise;
+    return this.#incoming.ready();
   }
 
   /** The messages until the connection is closed. Leaving the loop leaves the connection open. */
@@ -273,16 +231,41 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsConnectionClosed} If the connection is closed, or closes before the message is accepted.
    */
   send(message: WsMessage): Promise<void> {
-    try {
-      this.#assertSendable(message);
-      if (this.#closed) throw this.#closedError();
-      this.#writer ??= this.#writable.getWriter();
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    const accepted = this.#writer.write(message);
-    accepted.catch(ignore); // a send that nobody awaits must not end the program when the peer goes away
-    return accepted;
+    return this.#outgoing.send(message);
+  }
+
+  /**
+   * Sends a message while it is made: of any length, in constant memory, as fragments (RFC 6455 §5.4) that leave as the
+   * source gives them. Pings, Pongs and a Close pass between them; what is sent after it waits until its end. Resolves when
+   * all of it is accepted. (The drafts have no fragments: there it is gathered, and sent whole.)
+   *
+   * If the source fails before it has given anything, that is all; after that a message has begun that cannot be taken
+   * back, and the connection is closed with 1011. If the connection ends first, the source is cancelled.
+   *
+   * @param source Gives the message: bytes, or for text also strings.
+   * @param options `type`: whether it is text or binary.
+   * @throws {TypeError} If the source is locked, gives something else, or a text that is not UTF-8.
+   * @throws {WsConnectionClosed} If the connection is closed, or closes before all of the message is accepted.
+   * @throws What the source throws.
+   *
+   * @example Send a file
+   * ```ts
+   * import { wsConnect, wsServe } from "@wsconn/ws";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const path = await Deno.makeTempFile();
+   * await Deno.writeTextFile(path, "the file");
+   * await using server = wsServe(async (conn) => {
+   *   const file = await Deno.open(path);
+   *   await conn.sendStream(file.readable, { type: "text" });
+   * }, { hostname: "127.0.0.1", port: 0 });
+   *
+   * await using conn = await wsConnect(server.url);
+   * assertEquals(await conn.recv(), "the file");
+   * ```
+   */
+  sendStream(source: WsMessageSource, options: { type: WsMessageType }): Promise<void> {
+    return this.#outgoing.sendStream(source, options.type);
   }
 
   /**
@@ -320,9 +303,8 @@ export class WsConn implements AsyncDisposable {
       return Promise.reject(error);
     }
     if (!this.#closed) {
-      this.#endReadable();
-      this.#lastWords = { code, reason };
-      if (this.#queued === 0) this.#sayClose();
+      this.#stopReceiving();
+      this.#outgoing.close(code, reason);
       this.#wire.awaitEnd(this.#closeTimeout);
     }
     return this.finished;
@@ -333,35 +315,11 @@ export class WsConn implements AsyncDisposable {
     await this.close();
   }
 
-  // The way in
-
-  /** The source of `#readable`: reads until enough messages wait, and hands a failure over behind the last of them. */
-  #pull(): Promise<void> | undefined {
-    if (this.#failure !== undefined) {
-      if (this.#incoming.desiredSize === HIGH_WATER) this.#incoming.error(this.#failure);
-      return undefined;
-    }
-    this.#pulling = Promise.withResolvers();
-    this.#wire.readOn();
-    return this.#pulling.promise;
-  }
-
-  #pulled(): void {
-    this.#pulling?.resolve();
-    this.#pulling = undefined;
-  }
-
-  #wantsMore(): boolean {
-    if (this.#closed || this.#incoming.desiredSize! > 0) return true;
-    this.#pulled(); // back-pressure: the stream pulls again when there is room
-    return false;
-  }
-
   #watchSilence({ timeout, pingInterval, pingTimeout }: ConnLimits): void {
     const after = (seconds: number, act: () => void) => {
       if (seconds === 0) return;
       // silence on a connection that is not read from, because its messages are not taken, means nothing
-      const onIdle = () => this.#pulling !== undefined && act();
+      const onIdle = () => this.#wire.reading && act();
       this.#watches.push(watch(seconds * 1000, onIdle));
     };
     after(timeout, () => void this.close(CloseCode.GoingAway, `Nothing arrived for ${timeout} s`));
@@ -382,112 +340,25 @@ export class WsConn implements AsyncDisposable {
       this.#leave(this.#framing.error);
       this.#wire.awaitEnd(this.#closeTimeout);
     }
-    this.#wakeReady();
-    const delivered = this.#delivered;
-    this.#delivered = false;
-    return delivered;
+    return this.#incoming.decoded();
   }
-
-  #wakeReady(): void {
-    if (this.#readiness !== undefined && this.#incoming.desiredSize !== HIGH_WATER) {
-      this.#readiness.resolve();
-      this.#readiness = undefined;
-    }
-  }
-
-  // The way out
-
-  /** The sink of `#writable`: frames the message, and waits when too much is not written yet. */
-  #write(message: WsMessage): Promise<void> | undefined {
-    const { output } = this.#framing;
-    this.#queued--;
-    try {
-      this.#assertSendable(message);
-      this.#unframed -= message.length;
-      if (this.#framing.state !== "open") throw this.#closedError();
-      this.#framing.send(message);
-    } catch (error) {
-      // an error here is the end of the stream, so it is the end of the connection too
-      this.#abort();
-      throw error;
-    }
-    if (this.#queued === 0 && this.#lastWords !== undefined) this.#sayClose();
-    if (output.size >= HIGH_WATER || output.borrowed > 0) {
-      this.#drained = Promise.withResolvers();
-      this.#drained.promise.catch(ignore);
-      this.#wire.flush();
-      return this.#drained.promise;
-    }
-    // The answer to the last message that has arrived leaves at once; what follows it gathers.
-    if (this.#answerDue && this.#incoming.desiredSize === HIGH_WATER) {
-      this.#answerDue = false;
-      this.#wire.flush();
-    } else this.#wire.atEndOfTurn();
-  }
-
-  #assertSendable(message: unknown): asserts message is WsMessage {
-    if (!isMessage(message)) {
-      const type = Object.prototype.toString.call(message).slice(8, -1);
-      throw new TypeError(
-        `Cannot send a message of type ${type}: it must be a string or a Uint8Array`,
-      );
-    }
-    if (this.#framing.textOnly && typeof message !== "string") {
-      throw new TypeError(`Cannot send binary: ${this.version} carries text only`);
-    }
-  }
-
-  /** All that was sent before the Close is framed. */
-  #sayClose(): void {
-    const { code, reason } = this.#lastWords!;
-    this.#framing.close(code, reason);
-    this.#endWritable();
-    this.#wire.flush();
-  }
-
-  /** What still waits to be framed is given up. */
-  #abort(): void {
-    this.#queued = 0;
-    if (!this.#closed) void this.close(CloseCode.InternalError);
-    else if (this.#lastWords !== undefined && this.#framing.state === "open") this.#sayClose();
-  }
-
-  #drain(): void {
-    this.#drained?.resolve();
-    this.#drained = undefined;
-  }
-
-  // The end of life
 
   /** Ends both streams: the peer has closed, or the connection has failed or is lost. */
   #leave(failure?: Error): void {
-    this.#endReadable(failure);
-    this.#endWritable(failure);
+    this.#stopReceiving(failure);
+    this.#outgoing.end(this.#closedError(failure));
   }
 
-  #endReadable(failure?: Error): void {
-    if (this.#closed) return;
+  #stopReceiving(failure?: Error): void {
     this.#closed = true;
-    if (failure === undefined) closeQuietly(this.#incoming);
-    else {
-      this.#failure = failure;
-      void this.#pull();
-    }
-    this.#pulled();
+    this.#incoming.end(failure);
     this.#watches.forEach(unwatch);
-    this.#wakeReady();
-  }
-
-  #endWritable(failure?: Error): void {
-    // a stream that is being aborted ends by itself
-    if (!this.#outgoing.signal.aborted) this.#outgoing.error(this.#closedError(failure));
-    this.#unframed = 0;
   }
 
   /** TCP is closed: settles everything that is still pending. */
   #ended(cause: unknown): void {
     this.#leave(this.#framing.received === undefined ? connectionLost(cause) : undefined);
-    this.#drained?.reject(this.#closedError());
+    this.#outgoing.lost(this.#closedError());
     this.#pings.end(this.#closedError());
     this.#finish(this.#closeInfo());
   }
@@ -503,24 +374,5 @@ export class WsConn implements AsyncDisposable {
   #closedError(cause?: Error): WsConnectionClosed {
     const info = this.#framing.received === undefined ? undefined : this.#closeInfo();
     return new WsConnectionClosed(info, cause === undefined ? undefined : { cause });
-  }
-}
-
-function isMessage(x: unknown): x is WsMessage {
-  return typeof x === "string" || x instanceof Uint8Array;
-}
-
-function weigh(message: WsMessage): number {
-  return message.length + MESSAGE_WEIGHT;
-}
-
-function ignore(): void {}
-
-/** Closes a stream that may have been cancelled already. */
-function closeQuietly(controller: ReadableStreamDefaultController): void {
-  try {
-    controller.close();
-  } catch {
-    // cancelled
   }
 }

@@ -47,7 +47,11 @@ export {
   type Role,
   type Version,
   type WsMessage,
+  type WsMessageType,
   WsProtocolError,
 } from "./framing/mod.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
+export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts";
+export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
+export type { WsMessageSource } from "./outgoing_message.ts";

@@ -1,3 +1,4 @@
+import type { MessageDeflate } from "./framing/deflate.ts";
 import {
   type FramingMode,
   framingMode,
@@ -8,6 +9,12 @@ import {
   type Role,
   type Version,
 } from "./framing/mod.ts";
+import {
+  type CompressionOptions,
+  type DeflateParameters,
+  type DeflateSettings,
+  deflateSettings,
+} from "./handshake/deflate.ts";
 
 /** How a connection behaves once it is open: options that the client and the server share. */
 export interface WsConnOptions {
@@ -23,6 +30,11 @@ export interface WsConnOptions {
   pingTimeout?: number | undefined;
   /** How the drafts before RFC 6455 frame messages. Default: {@linkcode framingMode}. */
   framing?: FramingMode | undefined;
+  /**
+   * Whether, and how, messages are compressed if the peer can do it too
+   * ({@link https://www.rfc-editor.org/rfc/rfc7692 | RFC 7692}, permessage-deflate). Default: false.
+   */
+  compression?: boolean | CompressionOptions | undefined;
 }
 
 /** {@linkcode WsConnOptions}, checked, with the defaults filled in. */
@@ -39,6 +51,8 @@ export interface ConnLimits {
   readonly pingTimeout: number;
   /** Read when a connection of a draft is made, if it is not set. */
   readonly framing: FramingMode | undefined;
+  /** What to offer or accept; `undefined` for no compression. */
+  readonly compression: DeflateSettings | undefined;
 }
 
 /** Checks the options of a connection; throws a `RangeError` that names the one that is wrong. */
@@ -62,7 +76,28 @@ export function connLimits(options: WsConnOptions): ConnLimits {
     pingInterval: seconds("pingInterval", options.pingInterval, 30),
     pingTimeout: seconds("pingTimeout", options.pingTimeout, 30),
     framing,
+    compression: deflateSettings(options.compression),
   };
+}
+
+/** The compression of a new connection, for what was agreed on. */
+export async function makeDeflate(
+  role: Role,
+  agreed: DeflateParameters | undefined,
+  settings: DeflateSettings | undefined,
+): Promise<MessageDeflate | undefined> {
+  if (agreed === undefined) return undefined;
+  const { MessageDeflate } = await import("./framing/deflate.ts"); // nobody else loads zlib
+  const server = {
+    windowBits: agreed.serverMaxWindowBits,
+    noContextTakeover: agreed.serverNoContextTakeover,
+  };
+  const client = {
+    windowBits: agreed.clientMaxWindowBits,
+    noContextTakeover: agreed.clientNoContextTakeover,
+  };
+  const [outgoing, incoming] = role === "server" ? [server, client] : [client, server];
+  return new MessageDeflate({ ...settings, outgoing, incoming });
 }
 
 /** The protocol of a new connection. */
@@ -71,9 +106,10 @@ export function makeProtocol(
   role: Role,
   events: ProtocolEvents,
   limits: ConnLimits,
+  deflate?: MessageDeflate,
 ): Protocol {
   return version === "rfc6455"
-    ? new Rfc6455Protocol(role, events, limits)
+    ? new Rfc6455Protocol(role, events, limits, deflate)
     : new HixieProtocol(version, limits.framing ?? framingMode(), events, limits);
 }
 

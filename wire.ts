@@ -23,8 +23,11 @@ export class Wire {
   readonly #transport: Deno.Conn;
   readonly #events: WireEvents;
   #closed = false;
+  /** What somebody else has read and is not decoded yet. */
+  #rest: Uint8Array = new Uint8Array(0);
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
   #reading = false;
+  #decoding = false;
   #writing = false;
   /** Whether this wire is in `#busy`. */
   #isBusy = false;
@@ -40,23 +43,44 @@ export class Wire {
     return this.#closed;
   }
 
-  /** Decodes bytes that somebody else has read. */
-  receive(bytes: Uint8Array): void {
-    while (bytes.length > 0 && !this.#closed) {
-      const space = this.framing.space();
-      const part = bytes.subarray(0, space.length);
-      space.set(part);
-      this.#decode(part.length);
-      bytes = bytes.subarray(part.length);
-    }
+  /** Whether a read is under way. */
+  get reading(): boolean {
+    return this.#reading;
+  }
+
+  /** Decodes bytes that somebody else has read, then reads on. */
+  begin(bytes: Uint8Array): void {
+    this.#rest = bytes;
+    this.#readRest();
+  }
+
+  /** The protocol was stalled and can go on. */
+  resume(): void {
+    if (!this.#closed) this.#goOn(this.#decode(0));
   }
 
   /** Reads on, unless a read is under way already or the connection wants no more. */
   readOn(): void {
-    if (this.#reading || this.#closed || !this.#events.wantsMore()) return;
+    if (this.#reading || this.#decoding || this.#closed) return;
     this.flush(); // about to wait
+    if (!this.#events.wantsMore()) return;
+    if (this.framing.stalled) {
+      // what stalled it may be over: its message was asked for, or everything is to be discarded
+      const delivered = this.#decode(0);
+      if (this.#closed || this.framing.stalled) return;
+      if (delivered) return this.atEndOfTurn();
+    }
+    if (this.#rest.length > 0) return this.#readRest();
     this.#reading = true;
     this.#transport.read(this.framing.space()).then(this.#readDone, this.#readFailed);
+  }
+
+  #readRest(): void {
+    const space = this.framing.space();
+    const part = this.#rest.subarray(0, space.length);
+    space.set(part);
+    this.#rest = this.#rest.subarray(part.length);
+    if (part.length > 0) this.#goOn(this.#decode(part.length));
   }
 
   readonly #readDone = (length: number | null): void => {
@@ -66,11 +90,15 @@ export class Wire {
       this.framing.end();
       return this.end();
     }
+    this.#goOn(this.#decode(length));
+  };
+
+  #goOn(delivered: boolean): void {
     // The receiver shall take the messages and answer them before anything else is done: what lets the reading go on
     // is that it runs dry, or the end of this turn of the event loop.
-    if (this.#decode(length)) this.atEndOfTurn();
+    if (delivered) this.atEndOfTurn();
     else this.readOn();
-  };
+  }
 
   readonly #readFailed = (error: unknown): void => {
     this.#reading = false;
@@ -80,11 +108,14 @@ export class Wire {
 
   #decode(length: number): boolean {
     const before = this.framing.state;
+    this.#decoding = true;
     try {
       this.framing.receive(length);
     } catch (error) {
       this.end(error); // out of memory, most likely
       return false;
+    } finally {
+      this.#decoding = false;
     }
     const delivered = this.#events.decoded();
     // the peer's Close has come after ours: there is nothing to write before hanging up

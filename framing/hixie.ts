@@ -1,6 +1,6 @@
 import { WsProtocolError } from "./error.ts";
 import { Input } from "./input.ts";
-import { MessageBuilder, type WsMessage } from "./message.ts";
+import { MessageBuilder, type MessageSink, type WsMessage } from "./message.ts";
 import type { FramingMode } from "./mode.ts";
 import { Output } from "./output.ts";
 import type {
@@ -57,6 +57,8 @@ export class HixieProtocol implements Protocol {
   error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output = new Output();
+  /** Whether a message waits for somebody to ask for it, because it is too long to gather. */
+  stalled = false;
 
   readonly #mode: FramingMode;
   readonly #events: ProtocolEvents;
@@ -65,6 +67,8 @@ export class HixieProtocol implements Protocol {
   #place: Place = "type";
   #type = 0;
   #message: MessageBuilder | undefined;
+  /** Takes the next message piece by piece. */
+  #sink: MessageSink | undefined;
   #missing = 0;
   /** How many bytes of a length have been read, or of a frame that is discarded up to its end. */
   #count = 0;
@@ -97,9 +101,10 @@ export class HixieProtocol implements Protocol {
   /** Decodes the next `length` bytes, which have been read into {@linkcode space}. Never throws: see `state` and `error`. */
   receive(length: number): void {
     const input = this.#input;
-    input.received(length);
+    if (length > 0) input.received(length);
+    this.stalled = false;
     try {
-      while (input.start < input.end && this.state !== "closed") this.#step();
+      while (input.start < input.end && this.state !== "closed" && !this.stalled) this.#step();
     } catch (error) {
       if (!(error instanceof WsProtocolError)) throw error;
       this.error = this.state === "open" ? error : undefined;
@@ -108,13 +113,19 @@ export class HixieProtocol implements Protocol {
     if (this.state === "closed") input.clear();
   }
 
+  /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
+  receiveInto(sink: MessageSink | undefined): void {
+    if (sink === undefined || this.#message === undefined) this.#sink = sink;
+    else this.#message.divert(sink);
+  }
+
   /** The peer has ended TCP, which is how hixie-75 closes. */
   end(): void {
     if (this.version === "hixie-75" && this.#place === "type") this.#closed();
   }
 
   /** Appends a message to the output. In the state `open` only. */
-  send(message: WsMessage): void {
+  send(message: WsMessage): undefined {
     if (typeof message !== "string") {
       throw new TypeError(`Cannot send binary: ${this.version} carries text only`);
     }
@@ -176,8 +187,12 @@ export class HixieProtocol implements Protocol {
     if (this.#place === "text") {
       // announced, unless the end is only marked
       const expected = delimited ? length : this.#missing;
-      this.#checkSize((this.#message?.length ?? 0) + length);
-      this.#message?.push(input.bytes.subarray(input.start, until), expected);
+      if (this.#message !== undefined) {
+        const { length: before, sink } = this.#message;
+        this.stalled = this.#mustWait(before + expected, sink);
+        if (this.stalled) return;
+        this.#message.push(input.bytes.subarray(input.start, until), expected);
+      }
     } else if (delimited) this.#checkSize(this.#count += length);
     if (!delimited) this.#missing -= length;
     input.start = until + (found === -1 ? 0 : 1);
@@ -199,7 +214,9 @@ export class HixieProtocol implements Protocol {
 
   #beginText(): void {
     this.#place = "text";
-    this.#message = this.state === "open" ? new MessageBuilder(true) : undefined;
+    if (this.state !== "open") return;
+    this.#message = new MessageBuilder(true, this.#sink);
+    this.#sink = undefined;
   }
 
   #readLength(byte: number): void {
@@ -210,7 +227,8 @@ export class HixieProtocol implements Protocol {
     if (this.#count > 8 + 1) {
       throw new WsProtocolError(1002, "Frame length takes more than 9 bytes");
     }
-    this.#checkSize(this.#missing);
+    if (this.#mode === "old" || this.state !== "open") this.#checkSize(this.#missing);
+    else this.#mustWait(this.#missing, this.#sink); // throws as soon as it is known
     if (base128 ? byte >= 0x80 : this.#count < 8) return;
     if (this.#isClose()) return this.#closeReceived();
     if (this.#mode === "new") {
@@ -233,16 +251,21 @@ export class HixieProtocol implements Protocol {
     this.#place = "type";
     const message = this.#message;
     this.#message = undefined;
-    if (message !== undefined) this.#events.message(message.finish());
+    const whole = message?.finish();
+    if (whole !== undefined) this.#events.message(whole);
+  }
+
+  /** Whether a message of so many bytes must wait for somebody to ask for it; throws if it is refused. */
+  #mustWait(size: number, sink: MessageSink | undefined): boolean {
+    const limit = sink?.maxMessageSize ?? this.#limits.maxMessageSize;
+    if (size <= limit) return false;
+    if (sink !== undefined || this.#events.tooLong?.() !== false) throw tooLong(size, limit);
+    return true;
   }
 
   #checkSize(size: number): void {
-    if (size > this.#limits.maxMessageSize) {
-      throw new WsProtocolError(
-        1009,
-        `Frame of ${size} bytes or more: at most ${this.#limits.maxMessageSize} are taken`,
-      );
-    }
+    const { maxMessageSize } = this.#limits;
+    if (size > maxMessageSize) throw tooLong(size, maxMessageSize);
   }
 
   #closeReceived(): void {
@@ -258,6 +281,10 @@ export class HixieProtocol implements Protocol {
   #appendClose(): void {
     this.output.append(this.#mode === "old" ? Uint8Array.of(0xff, 0x00) : newHeader(0x00, 0));
   }
+}
+
+function tooLong(size: number, limit: number): WsProtocolError {
+  return new WsProtocolError(1009, `Frame of ${size} bytes or more: at most ${limit} are taken`);
 }
 
 function newHeader(type: number, length: number): Uint8Array {

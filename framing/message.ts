@@ -4,27 +4,57 @@ import { decodeUtf8, Utf8Validator } from "./utf8.ts";
 /** A whole message: text, or bytes ({@link https://www.rfc-editor.org/rfc/rfc6455#section-5.6 | RFC 6455 §5.6}). */
 export type WsMessage = string | Uint8Array;
 
+/** What a message is: UTF-8 text, or any bytes ({@link https://www.rfc-editor.org/rfc/rfc6455#section-5.6 | RFC 6455 §5.6}). */
+export type WsMessageType = "text" | "binary";
+
+/** Takes one message piece by piece, as it arrives. */
+export interface MessageSink {
+  /** The longest message that it takes, in bytes. */
+  readonly maxMessageSize: number;
+  /** The message begins. */
+  begin(type: WsMessageType): void;
+  /** The next bytes, valid during the call; those of a text are checked. Returns whether it wants more at once. */
+  push(bytes: Uint8Array): boolean;
+  /** The message is complete. */
+  end(): void;
+}
+
 /** Up to here room for a message is made as soon as its length is declared. */
 const TRUSTED = 1024 * 1024;
 
 /**
  * A message that arrives in pieces: fragments, or a frame that was not there at once. The pieces gather in one
- * growing buffer, so that it is bytes and not counts that bound its memory, and text is checked as it arrives.
+ * growing buffer, so that it is bytes and not counts that bound its memory; or they are handed to a sink. Text is checked
+ * as it arrives.
  */
 export class MessageBuilder {
-  /** How many bytes have been gathered. */
+  /** How many bytes have arrived. */
   length = 0;
+  /** Takes the bytes, if they do not gather here. */
+  sink: MessageSink | undefined;
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   readonly #text: Utf8Validator | undefined;
 
-  /** @param isText Whether it is a text message. */
-  constructor(isText: boolean) {
+  /**
+   * @param isText Whether it is a text message.
+   * @param sink Takes its bytes, if they are not to gather.
+   */
+  constructor(isText: boolean, sink?: MessageSink) {
     this.#text = isText ? new Utf8Validator() : undefined;
+    if (sink !== undefined) this.divert(sink);
+  }
+
+  /** Hands what has gathered to `sink`, and all that follows. */
+  divert(sink: MessageSink): void {
+    this.sink = sink;
+    sink.begin(this.#text === undefined ? "binary" : "text");
+    if (this.length > 0) sink.push(this.#bytes.subarray(0, this.length));
+    this.#bytes = new Uint8Array(0);
   }
 
   /**
    * Where the next bytes of the message may be read into, of which `expected` are announced: as many of them as fit
-   * into the room that what has arrived so far makes believable.
+   * into the room that what has arrived so far makes believable. Not where a sink takes them.
    */
   space(expected: number): Uint8Array {
     this.#reserve(this.length + expected);
@@ -33,30 +63,41 @@ export class MessageBuilder {
 
   /** Counts in `length` bytes that are in {@linkcode space}, unmasked. Throws 1007 if they make the text invalid. */
   received(length: number): void {
-    const piece = this.#bytes.subarray(this.length, this.length + length);
+    this.#check(this.#bytes.subarray(this.length, this.length + length));
     this.length += length;
+  }
+
+  /**
+   * Takes a piece, `expected` bytes of which and what follows it are announced. Throws 1007 if it makes the text
+   * invalid. Returns whether more is wanted at once.
+   */
+  push(piece: Uint8Array, expected: number): boolean {
+    this.#check(piece);
+    if (this.sink === undefined) {
+      this.#reserve(this.length + expected, piece.length);
+      this.#bytes.set(piece, this.length);
+    }
+    this.length += piece.length;
+    return this.sink?.push(piece) ?? true;
+  }
+
+  /** The message, unless a sink has taken it. Throws 1007 if it is a text that ends within a character. */
+  finish(): WsMessage | undefined {
+    // RFC 6455 §8.1
+    if (this.#text?.complete === false) {
+      throw new WsProtocolError(1007, "Text message ends within a UTF-8 character");
+    }
+    if (this.sink !== undefined) return void this.sink.end();
+    const whole = this.length === this.#bytes.length;
+    if (this.#text === undefined) return whole ? this.#bytes : this.#bytes.slice(0, this.length);
+    return decodeUtf8(this.#bytes.subarray(0, this.length))!;
+  }
+
+  #check(piece: Uint8Array): void {
     // RFC 6455 §8.1
     if (this.#text?.push(piece) === false) {
       throw new WsProtocolError(1007, "Text message is not valid UTF-8");
     }
-  }
-
-  /** Copies a piece in, `expected` bytes of which and what follows it are announced. */
-  push(piece: Uint8Array, expected: number): void {
-    this.#reserve(this.length + expected, piece.length);
-    this.#bytes.set(piece, this.length);
-    this.received(piece.length);
-  }
-
-  /** The message. Throws 1007 if it is a text that ends within a character. */
-  finish(): WsMessage {
-    const whole = this.length === this.#bytes.length;
-    if (this.#text === undefined) return whole ? this.#bytes : this.#bytes.slice(0, this.length);
-    // RFC 6455 §8.1
-    if (!this.#text.complete) {
-      throw new WsProtocolError(1007, "Text message ends within a UTF-8 character");
-    }
-    return decodeUtf8(this.#bytes.subarray(0, this.length))!;
   }
 
   /** Makes room for `needed` bytes in all, but for no more than 16 times what has been received. */

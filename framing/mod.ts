@@ -19,6 +19,7 @@
  * @module
  */
 export { CloseCode, type CloseInfo, decodeClose, encodeClose } from "./close.ts";
+export type { MessageDeflate } from "./deflate.ts";
 export { WsProtocolError } from "./error.ts";
 export {
   encodeFrame,
@@ -29,7 +30,7 @@ export {
 } from "./frame.ts";
 export { HixieProtocol } from "./hixie.ts";
 export { applyMask, nextMaskKey } from "./mask.ts";
-export type { WsMessage } from "./message.ts";
+export type { MessageSink, WsMessage, WsMessageType } from "./message.ts";
 export { type FramingMode, framingMode } from "./mode.ts";
 export { Output } from "./output.ts";
 export type {

@@ -1,5 +1,5 @@
 import type { WsProtocolError } from "./error.ts";
-import type { WsMessage } from "./message.ts";
+import type { MessageSink, WsMessage, WsMessageType } from "./message.ts";
 import type { Output } from "./output.ts";
 
 /** Which end of the connection this is: it decides who masks (RFC 6455 §5.1) and who closes TCP first (§7.1.1). */
@@ -20,6 +20,13 @@ export interface ProtocolEvents {
   message(message: WsMessage): void;
   /** A Pong has arrived. */
   pong(payload: Uint8Array): void;
+  /**
+   * The message that is arriving is longer than `maxMessageSize`. Returns whether the connection shall be failed;
+   * otherwise the protocol is `stalled` until somebody asks for the message. Where this is absent, it is failed.
+   */
+  tooLong?(): boolean;
+  /** The protocol was `stalled` and can go on: `receive(0)` is to be called. */
+  resumed?(): void;
 }
 
 /** What a protocol does not let the peer exceed. */
@@ -48,14 +55,27 @@ export interface Protocol {
   readonly error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output;
+  /** Whether bytes wait to be decoded: no more may be read until a `receive(0)` has changed that. */
+  readonly stalled: boolean;
   /** The buffer that the next bytes are to be read into. */
   space(): Uint8Array;
   /** Decodes the next `length` bytes, which have been read into {@linkcode space}. Never throws: see `state` and `error`. */
   receive(length: number): void;
+  /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
+  receiveInto(sink: MessageSink | undefined): void;
   /** The peer has ended TCP: in some protocols that is how to close. */
   end(): void;
-  /** Appends a message to the output. In the state `open` only. */
-  send(message: WsMessage): void;
+  /** Appends a message to the output; at once, or if a promise is returned then. In the state `open` only. */
+  send(message: WsMessage): Promise<void> | undefined;
+  /**
+   * Appends a part of a message, as {@linkcode send} does a whole one: from its first part to its last, no other message.
+   * Absent where the protocol has no fragments.
+   */
+  sendPart?(
+    type: WsMessageType,
+    part: Uint8Array,
+    place: { first: boolean; last: boolean },
+  ): Promise<void> | undefined;
   /** Appends a Ping with this payload, at most 125 bytes. In the state `open` only. */
   ping(payload: Uint8Array): void;
   /** Appends a Close; nothing can be sent after it. Does nothing in any other state than `open`. */

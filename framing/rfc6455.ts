@@ -1,28 +1,27 @@
 import { decodeClose, encodeClose } from "./close.ts";
+import type { MessageDeflate } from "./deflate.ts";
 import { WsProtocolError } from "./error.ts";
 import {
-  encodeFrame,
   FIN,
   type FrameHeader,
-  frameHeaderSize,
   MAX_CONTROL_PAYLOAD,
-  MAX_HEADER,
   Opcode,
   readFrameHeader,
-  writeFrameHeader,
+  RSV1,
 } from "./frame.ts";
 import { Input } from "./input.ts";
-import { applyMask, nextMaskKey, rotateKey } from "./mask.ts";
-import { MessageBuilder, type WsMessage } from "./message.ts";
-import { BY_REFERENCE_FROM, Output } from "./output.ts";
-import { LARGE_BUFFER } from "./pool.ts";
+import { applyMask, rotateKey } from "./mask.ts";
+import { MessageBuilder, type MessageSink, type WsMessage, type WsMessageType } from "./message.ts";
+import { Output } from "./output.ts";
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
-import { decodeUtf8, encodeUtf8, writeUtf8 } from "./utf8.ts";
+import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
+import { FrameWriter } from "./writer.ts";
 
 /** From this length on, the rest of a payload is read into the message itself, without a copy. */
 const DIRECT_FROM = 16 * 1024;
 /** Pongs are held back while this much waits to be written: the peer sends Pings but does not read. */
 const PONG_LIMIT = 64 * 1024;
+const NONE = new Uint8Array(0);
 
 /**
  * The protocol of {@link https://www.rfc-editor.org/rfc/rfc6455 | RFC 6455} for one connection, in either role: frames,
@@ -60,10 +59,14 @@ export class Rfc6455Protocol implements Protocol {
   error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output = new Output();
+  /** Whether bytes wait to be decoded: for the inflater, or for somebody to ask for a message too long to gather. */
+  stalled = false;
 
   readonly #isServer: boolean;
   readonly #events: ProtocolEvents;
   readonly #limits: ProtocolLimits;
+  readonly #deflate: MessageDeflate | undefined;
+  readonly #writer: FrameWriter;
   readonly #input: Input = new Input();
   readonly #header: FrameHeader = {
     fin: false,
@@ -73,14 +76,23 @@ export class Rfc6455Protocol implements Protocol {
     masked: false,
     maskKey: 0,
   };
+  /** Takes the next message piece by piece. */
+  #sink: MessageSink | undefined;
   /** The message whose pieces are arriving; from its first frame to its last. */
   #message: MessageBuilder | undefined;
-  /** How much of the current frame's payload has not arrived yet. */
+  /** Whether its pieces are compressed, whether they are being inflated, and whether the last of them was. */
+  #compressed = false;
+  #inflating = false;
+  #inflated = false;
+  /** Why the message is refused if nobody takes it piece by piece; why it could not be inflated. */
+  #tooLongInflated: WsProtocolError | undefined;
+  #notInflated: WsProtocolError | undefined;
+  /** Whether a frame's payload is being taken, how much of it has not arrived yet, and the key for its next byte. */
+  #inPayload = false;
   #missing = 0;
-  /** The masking key for the next byte of it. */
   #maskKey = 0;
-  /** Whether the last {@linkcode space} was a place in `#message`. */
-  #direct = false;
+  /** The last {@linkcode space}, if it was a place in `#message`. */
+  #direct: Uint8Array | undefined;
   /** The payload of the Ping to answer once the peer reads again. */
   #pongHeld: Uint8Array<ArrayBuffer> | undefined;
 
@@ -90,30 +102,47 @@ export class Rfc6455Protocol implements Protocol {
    * @param role Which end this is.
    * @param events Takes the messages and Pongs.
    * @param limits What the peer must not exceed.
+   * @param deflate Compresses and inflates, if that was agreed on (RFC 7692).
    */
-  constructor(role: Role, events: ProtocolEvents, limits: ProtocolLimits) {
+  constructor(
+    role: Role,
+    events: ProtocolEvents,
+    limits: ProtocolLimits,
+    deflate?: MessageDeflate,
+  ) {
     this.#isServer = this.hangsUp = role === "server";
     this.#events = events;
     this.#limits = limits;
+    this.#deflate = deflate;
+    this.#writer = new FrameWriter(this.output, role === "client");
+    if (deflate === undefined) return;
+    deflate.inflater.events = {
+      output: (piece) => this.#takeInflated(piece),
+      done: (error) => {
+        this.#inflating = false;
+        this.#notInflated = error;
+        this.#events.resumed?.();
+      },
+    };
   }
 
   /** The buffer that the next bytes are to be read into. */
   space(): Uint8Array {
-    this.#direct = this.state === "open" && this.#missing >= DIRECT_FROM &&
-      this.#message !== undefined;
-    if (!this.#direct) return this.#input.space();
+    const gathers = this.state === "open" && this.#missing >= DIRECT_FROM && !this.#compressed &&
+      this.#message !== undefined && this.#message.sink === undefined;
+    this.#direct = gathers ? this.#message!.space(this.#missing) : undefined;
+    if (this.#direct === undefined) return this.#input.space();
     this.#input.clear(); // empty it is; the next frame's header shall come through the small buffer again
-    return this.#message!.space(this.#missing);
+    return this.#direct;
   }
 
   /** Decodes the next `length` bytes, which have been read into {@linkcode space}. Never throws: see `state` and `error`. */
   receive(length: number): void {
     try {
-      if (this.#direct) this.#receiveDirect(length);
-      else {
-        this.#input.received(length);
-        this.#decode();
-      }
+      if (this.#direct !== undefined) this.#receiveDirect(this.#direct.subarray(0, length));
+      else if (length > 0) this.#input.received(length);
+      if (this.stalled) this.stalled = this.#isHeldUp();
+      this.#decode();
     } catch (error) {
       if (!(error instanceof WsProtocolError)) throw error;
       this.#fail(error);
@@ -121,18 +150,43 @@ export class Rfc6455Protocol implements Protocol {
     if (this.state === "closed") this.#input.clear();
   }
 
+  /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
+  receiveInto(sink: MessageSink | undefined): void {
+    if (sink === undefined || this.#message === undefined) this.#sink = sink;
+    else this.#message.divert(sink);
+  }
+
   /** The peer has ended TCP: without a Close before, that is no way to close (RFC 6455 §7.1.5). */
   end(): void {}
 
-  /** Appends a message to the output. In the state `open` only. */
-  send(message: WsMessage): void {
-    if (this.state !== "open") {
-      throw new TypeError(`Cannot send a message: the protocol's state is "${this.state}"`);
+  /** Appends a message to the output; at once, or if a promise is returned then. In the state `open` only. */
+  send(message: WsMessage): Promise<void> | undefined {
+    this.#assertOpen();
+    const isText = typeof message === "string";
+    if (
+      this.#deflate !== undefined && message.length * (isText ? 3 : 1) >= this.#deflate.threshold
+    ) {
+      const payload = isText ? encodeUtf8(message) : message;
+      if (payload.length >= this.#deflate.threshold) {
+        return this.#sendCompressed(isText ? Opcode.Text : Opcode.Binary, payload, true);
+      }
     }
-    if (typeof message !== "string") this.#appendFrame(FIN | Opcode.Binary, message);
-    else if (message.length * 3 + MAX_HEADER > LARGE_BUFFER) {
-      this.#appendFrame(FIN | Opcode.Text, encodeUtf8(message));
-    } else this.#appendText(message);
+    if (isText) this.#writer.text(message);
+    else this.#writer.data(FIN | Opcode.Binary, message);
+    return undefined;
+  }
+
+  /** Appends a fragment (RFC 6455 §5.4); at once, or if a promise is returned then. In the state `open` only. */
+  sendPart(
+    type: WsMessageType,
+    part: Uint8Array,
+    { first, last }: { first: boolean; last: boolean },
+  ): Promise<void> | undefined {
+    this.#assertOpen();
+    const opcode = !first ? Opcode.Continuation : type === "text" ? Opcode.Text : Opcode.Binary;
+    if (this.#deflate !== undefined) return this.#sendCompressed(opcode, part, last);
+    this.#writer.data(last ? FIN | opcode : opcode, part);
+    return undefined;
   }
 
   /** Appends a Ping with this payload, at most 125 bytes. In the state `open` only. */
@@ -140,31 +194,33 @@ export class Rfc6455Protocol implements Protocol {
     if (payload.length > MAX_CONTROL_PAYLOAD) {
       throw new RangeError(`Cannot ping with ${payload.length} bytes: at most 125 fit`);
     }
-    this.#appendControl(Opcode.Ping, payload);
+    this.#writer.control(Opcode.Ping, payload);
   }
 
   /** Appends a Close; nothing can be sent after it. Does nothing in any other state than `open`. */
   close(code: number, reason: string): void {
     if (this.state !== "open") return;
-    this.#appendControl(Opcode.Close, encodeClose(code, reason));
+    this.#writer.control(Opcode.Close, encodeClose(code, reason));
     this.state = "closing";
-    this.#message = undefined;
+    this.#dropMessage();
   }
 
   /** To be called when the output has been written, after having grown long: appends what was held back. */
   drained(): void {
     if (this.#pongHeld !== undefined && this.state === "open") {
-      this.#appendControl(Opcode.Pong, this.#pongHeld);
+      this.#writer.control(Opcode.Pong, this.#pongHeld);
     }
     this.#pongHeld = undefined;
   }
 
   /** Gives the buffers back, except those that are being read into or written from. */
   release(part: "input" | "output"): void {
-    if (part === "output") this.output.release();
-    else {
+    if (part === "output") {
+      this.output.release();
+      this.#deflate?.deflater.destroy();
+    } else {
       this.#input.release();
-      this.#message = undefined;
+      this.#dropMessage();
     }
   }
 
@@ -172,21 +228,15 @@ export class Rfc6455Protocol implements Protocol {
   #decode(): void {
     const input = this.#input;
     const header = this.#header;
-    while (this.state !== "closed") {
-      if (this.#missing > 0 && !this.#takePiece()) return;
+    while (this.state !== "closed" && !this.stalled) {
+      if (this.#inPayload) {
+        if (this.#missing === 0) this.#frameDone();
+        else if (!this.#takePiece()) return;
+        continue;
+      }
       const size = readFrameHeader(input.bytes, input.start, input.end, header);
       if (size === 0) return;
-      // RFC 6455 §5.1: a client masks every frame, a server none.
-      if (header.masked !== this.#isServer) {
-        throw new WsProtocolError(
-          1002,
-          this.#isServer
-            ? "Frame from the client is not masked"
-            : "Frame from the server is masked",
-        );
-      }
-      // RFC 6455 §5.2: no extension was agreed that gives it a meaning.
-      if (header.rsv1) throw new WsProtocolError(1002, "Reserved bit RSV1 is set");
+      this.#checkHeader();
       const start = input.start + size;
       const end = start + header.length;
       if (header.opcode >= Opcode.Close) {
@@ -195,9 +245,10 @@ export class Rfc6455Protocol implements Protocol {
         input.start = end;
         this.#control(header.opcode, start, end);
       } else {
-        if (this.state === "open") this.#checkDataFrame();
+        if (this.state === "open" && !this.#mayBegin()) return;
         input.start = start;
-        if (end <= input.end && header.fin && this.#message === undefined) {
+        const isWhole = end <= input.end && header.fin && this.#message === undefined;
+        if (isWhole && !header.rsv1 && this.#sink === undefined) {
           input.start = end;
           if (this.state === "open") this.#wholeMessage(start, end);
         } else this.#beginPieces();
@@ -205,24 +256,58 @@ export class Rfc6455Protocol implements Protocol {
     }
   }
 
-  /** Checks that this frame may stand here, and that the message does not grow too long with it. */
-  #checkDataFrame(): void {
-    const { opcode, length } = this.#header;
-    // RFC 6455 §5.4
-    if (opcode === Opcode.Continuation && this.#message === undefined) {
-      throw new WsProtocolError(1002, "Continuation frame without a message to continue");
-    }
-    if (opcode !== Opcode.Continuation && this.#message !== undefined) {
-      throw new WsProtocolError(1002, "New message begins within a fragmented one");
-    }
-    const total = length + (this.#message?.length ?? 0);
-    // RFC 6455 §10.4
-    if (total > this.#limits.maxMessageSize) {
+  #checkHeader(): void {
+    const { masked, rsv1, opcode } = this.#header;
+    // RFC 6455 §5.1: a client masks every frame, a server none.
+    if (masked !== this.#isServer) {
       throw new WsProtocolError(
-        1009,
-        `Message of ${total} bytes or more: at most ${this.#limits.maxMessageSize} are taken`,
+        1002,
+        this.#isServer ? "Frame from the client is not masked" : "Frame from the server is masked",
       );
     }
+    if (!rsv1) return;
+    // RFC 6455 §5.2: no extension was agreed that gives it a meaning.
+    if (this.#deflate === undefined) throw new WsProtocolError(1002, "Reserved bit RSV1 is set");
+    // RFC 7692 §6.1: only the first frame of a message says that it is compressed.
+    if (opcode !== Opcode.Text && opcode !== Opcode.Binary) {
+      throw new WsProtocolError(1002, "Reserved bit RSV1 is set on a frame that begins no message");
+    }
+  }
+
+  /** Checks that this data frame may stand here; whether its message does not grow too long to be gathered with it. */
+  #mayBegin(): boolean {
+    const { opcode, length, rsv1 } = this.#header;
+    const message = this.#message;
+    // RFC 6455 §5.4
+    if (opcode === Opcode.Continuation && message === undefined) {
+      throw new WsProtocolError(1002, "Continuation frame without a message to continue");
+    }
+    if (opcode !== Opcode.Continuation && message !== undefined) {
+      throw new WsProtocolError(1002, "New message begins within a fragmented one");
+    }
+    // of a compressed message it is the inflated length that counts
+    const total = length + (message?.length ?? 0);
+    if (rsv1 || (message !== undefined && this.#compressed)) return true;
+    const error = this.#tooLong(total);
+    if (error === undefined) return true;
+    if (this.#isRefused()) throw error;
+    this.stalled = true;
+    return false;
+  }
+
+  /** RFC 6455 §10.4 */
+  #tooLong(total: number): WsProtocolError | undefined {
+    const sink = this.#message === undefined ? this.#sink : this.#message.sink;
+    const limit = sink?.maxMessageSize ?? this.#limits.maxMessageSize;
+    return total <= limit
+      ? undefined
+      : new WsProtocolError(1009, `Message of ${total} bytes or more: at most ${limit} are taken`);
+  }
+
+  /** Whether a message that is too long is to be refused now, or when somebody asks for it as a whole. */
+  #isRefused(): boolean {
+    const sink = this.#message === undefined ? this.#sink : this.#message.sink;
+    return sink !== undefined || this.#events.tooLong?.() !== false;
   }
 
   /** The fast way: a message that is one frame, all of which is in the buffer. */
@@ -240,56 +325,103 @@ export class Rfc6455Protocol implements Protocol {
     this.#events.message(text);
   }
 
-  /** A frame that is part of a message, or not all here: its payload is taken piece by piece. */
+  /** A frame that is part of a message, or not all here, or compressed: its payload is taken piece by piece. */
   #beginPieces(): void {
-    const { opcode, length, maskKey } = this.#header;
-    if (this.state === "open") this.#message ??= new MessageBuilder(opcode === Opcode.Text);
+    const { opcode, length, maskKey, rsv1 } = this.#header;
+    if (this.state === "open" && this.#message === undefined) {
+      this.#message = new MessageBuilder(opcode === Opcode.Text, this.#sink);
+      this.#sink = undefined;
+      this.#compressed = rsv1;
+      this.#inflated = false;
+    }
+    this.#inPayload = true;
     this.#missing = length;
     this.#maskKey = maskKey;
-    if (length === 0) this.#frameDone();
   }
 
-  /** Takes what the input holds of the current payload; `false` if that was not all of it. */
+  /** Takes what the input holds of the current payload; `false` if that is nothing. */
   #takePiece(): boolean {
     const input = this.#input;
     const start = input.start;
     const length = Math.min(this.#missing, input.end - start);
     if (length === 0) return false;
     input.start += length;
-    if (this.#message !== undefined) {
-      const piece = input.bytes.subarray(start, start + length);
-      if (this.#isServer) this.#unmask(piece, 0, length);
-      this.#message.push(piece, this.#missing);
-    }
-    return this.#pieceTaken(length);
-  }
-
-  #receiveDirect(length: number): void {
-    const message = this.#message;
-    if (message !== undefined) { // otherwise closed meanwhile
-      if (this.#isServer) this.#unmask(message.space(this.#missing), 0, length);
-      message.received(length);
-    }
-    this.#pieceTaken(length);
-  }
-
-  #unmask(bytes: Uint8Array, start: number, end: number): void {
-    applyMask(bytes, start, end, this.#maskKey);
-    this.#maskKey = rotateKey(this.#maskKey, end - start);
-  }
-
-  #pieceTaken(length: number): boolean {
     this.#missing -= length;
-    if (this.#missing > 0) return false;
-    this.#frameDone();
+    if (this.#message === undefined) return true;
+    const piece = input.bytes.subarray(start, start + length);
+    this.#unmask(piece);
+    if (!this.#compressed) this.#message.push(piece, length + this.#missing);
+    else this.#inflate(piece, this.#missing === 0 && this.#header.fin);
     return true;
   }
 
+  #receiveDirect(piece: Uint8Array): void {
+    this.#direct = undefined;
+    const message = this.#message;
+    this.#missing -= piece.length;
+    if (message === undefined) return; // closed meanwhile
+    this.#unmask(piece);
+    if (message.sink === undefined) message.received(piece.length);
+    else message.push(piece, piece.length); // asked for meanwhile
+  }
+
+  #unmask(piece: Uint8Array): void {
+    if (!this.#isServer) return;
+    applyMask(piece, 0, piece.length, this.#maskKey);
+    this.#maskKey = rotateKey(this.#maskKey, piece.length);
+  }
+
   #frameDone(): void {
-    if (!this.#header.fin || this.#message === undefined) return;
-    const message = this.#message.finish();
+    const message = this.#message;
+    if (this.#header.fin && message !== undefined) {
+      if (this.#compressed && !this.#inflated) return this.#inflate(NONE, true);
+      this.#message = undefined;
+      const whole = message.finish();
+      if (whole !== undefined) this.#events.message(whole);
+    }
+    this.#inPayload = false;
+  }
+
+  /** Decoding goes on when the piece is inflated. */
+  #inflate(piece: Uint8Array, last: boolean): void {
+    this.#inflating = this.stalled = true;
+    this.#inflated = last;
+    this.#deflate!.inflater.push(piece, last);
+  }
+
+  #takeInflated(piece: Uint8Array): boolean {
+    const message = this.#message!;
+    try {
+      const error = this.#tooLong(message.length + piece.length);
+      if (error !== undefined && this.#isRefused()) throw error;
+      this.#tooLongInflated = error;
+      return message.push(piece, piece.length) && error === undefined;
+    } catch (error) {
+      if (!(error instanceof WsProtocolError)) throw error;
+      // Failed from outside of zlib's call, which would go on with a stream that is no more.
+      this.#deflate!.inflater.destroy();
+      queueMicrotask(() => this.#deflate!.inflater.events.done(error));
+      return false;
+    }
+  }
+
+  /** Whether what has stalled the decoding still does. */
+  #isHeldUp(): boolean {
+    if (this.#notInflated !== undefined && this.state === "open") throw this.#notInflated;
+    if (!this.#inflating) return false;
+    if (this.#tooLongInflated !== undefined && this.#isRefused()) {
+      if (this.#tooLong(this.#message!.length) !== undefined) throw this.#tooLongInflated;
+      this.#tooLongInflated = undefined; // somebody takes it piece by piece
+    }
+    if (this.#tooLongInflated === undefined) this.#deflate!.inflater.resume();
+    return true;
+  }
+
+  /** What has arrived of a message is of no interest any more. */
+  #dropMessage(): void {
     this.#message = undefined;
-    this.#events.message(message);
+    this.#inflating = false;
+    this.#deflate?.inflater.destroy();
   }
 
   #control(opcode: number, start: number, end: number): void {
@@ -300,7 +432,7 @@ export class Rfc6455Protocol implements Protocol {
     else if (this.state === "open") {
       // RFC 6455 §5.5.3: of several Pings only the latest needs an answer.
       const reads = this.output.size < PONG_LIMIT;
-      if (reads) this.#appendControl(Opcode.Pong, payload);
+      if (reads) this.#writer.control(Opcode.Pong, payload);
       this.#pongHeld = reads ? undefined : payload.slice();
     }
   }
@@ -308,7 +440,7 @@ export class Rfc6455Protocol implements Protocol {
   #closeReceived(payload: Uint8Array): void {
     this.received = decodeClose(payload);
     // RFC 6455 §5.5.1: "the endpoint typically echos the status code it received"; the reason too, as others do
-    if (this.state === "open") this.#appendControl(Opcode.Close, payload);
+    if (this.state === "open") this.#writer.control(Opcode.Close, payload);
     this.state = "closed";
   }
 
@@ -316,57 +448,23 @@ export class Rfc6455Protocol implements Protocol {
   #fail(error: WsProtocolError): void {
     if (this.state === "open") {
       this.error = error;
-      this.#appendControl(Opcode.Close, encodeClose(error.closeCode, error.message));
+      this.#writer.control(Opcode.Close, encodeClose(error.closeCode, error.message));
     }
     this.state = "closed";
-    this.#message = undefined;
+    this.#dropMessage();
   }
 
-  #appendText(text: string): void {
-    const { output } = this;
-    const maskKey = this.#isServer ? undefined : nextMaskKey();
-    const start = output.reserve(text.length * 3 + MAX_HEADER);
-    const { tail } = output;
-    // Written behind a header for as many bytes as characters, and moved if there turn out to be many more.
-    const guess = start + frameHeaderSize(text.length, !this.#isServer);
-    const length = writeUtf8(text, tail, guess);
-    const at = writeFrameHeaderBefore(tail, start, guess, FIN | Opcode.Text, length, maskKey);
-    if (maskKey !== undefined) applyMask(tail, at, at + length, maskKey);
-    output.commit(at + length - start);
-  }
-
-  #appendFrame(first: number, payload: Uint8Array): void {
-    const { output } = this;
-    const { length } = payload;
-    const maskKey = this.#isServer ? undefined : nextMaskKey();
-    const copied = length < BY_REFERENCE_FROM ? length : 0;
-    const start = output.reserve(MAX_HEADER + copied);
-    const { tail } = output;
-    const at = writeFrameHeader(tail, start, first, length, maskKey);
-    if (copied > 0) {
-      tail.set(payload, at);
-      if (maskKey !== undefined) applyMask(tail, at, at + length, maskKey);
+  #assertOpen(): void {
+    if (this.state !== "open") {
+      throw new TypeError(`Cannot send a message: the protocol's state is "${this.state}"`);
     }
-    output.commit(at + copied - start);
-    if (copied < length) output.push(payload, maskKey);
   }
 
-  #appendControl(opcode: number, payload: Uint8Array): void {
-    const maskKey = this.#isServer ? undefined : nextMaskKey();
-    this.output.append(encodeFrame(opcode, payload, { maskKey }));
+  async #sendCompressed(opcode: number, payload: Uint8Array, last: boolean): Promise<void> {
+    const compressed = await this.#deflate!.deflater.push(payload, last);
+    this.#assertOpen();
+    // RFC 7692 §6.1: RSV1 stands on the first fragment only
+    const first = opcode === Opcode.Continuation ? opcode : RSV1 | opcode;
+    this.#writer.data(last ? FIN | first : first, compressed);
   }
-}
-
-/** Writes the header at `start` for a payload that stands at `guess`, moving the payload up to it if it must. */
-function writeFrameHeaderBefore(
-  bytes: Uint8Array,
-  start: number,
-  guess: number,
-  first: number,
-  length: number,
-  maskKey: number | undefined,
-): number {
-  const size = frameHeaderSize(length, maskKey !== undefined);
-  if (start + size !== guess) bytes.copyWithin(start + size, guess, guess + length);
-  return writeFrameHeader(bytes, start, first, length, maskKey);
 }

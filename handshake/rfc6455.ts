@@ -1,4 +1,10 @@
 import { createHash } from "node:crypto"; // SHA-1 at once: crypto.subtle takes 40 µs a handshake, this 1.5 µs
+import {
+  checkAnswer,
+  type DeflateParameters,
+  type DeflateSettings,
+  formatOffer,
+} from "./deflate.ts";
 import { WsHandshakeError } from "./error.ts";
 import {
   formatHead,
@@ -59,6 +65,7 @@ export function formatRequest(
   key: string,
   protocols: readonly string[],
   headers: Headers,
+  compression?: DeflateSettings,
 ): Uint8Array {
   const fields: [string, string][] = [
     ["Host", headers.get("host") ?? url.host],
@@ -68,6 +75,7 @@ export function formatRequest(
     ["Sec-WebSocket-Version", "13"],
   ];
   if (protocols.length > 0) fields.push(["Sec-WebSocket-Protocol", protocols.join(", ")]);
+  if (compression) fields.push(["Sec-WebSocket-Extensions", formatOffer(compression)]);
   for (const field of headers) if (field[0] !== "host") fields.push(field);
   return formatHead(`GET ${url.pathname}${url.search} HTTP/1.1`, fields);
 }
@@ -76,14 +84,15 @@ export function formatRequest(
  * Checks a server's answer to {@linkcode formatRequest} once its status is known to be 101 (RFC 6455 §4.1, the
  * numbered list at its end).
  *
- * @returns The subprotocol that the server chose, or "".
+ * @returns The subprotocol that the server chose, or "", and the compression that it agreed to.
  * @throws {WsHandshakeError} If the client must fail the connection.
  */
 export function checkResponse(
   response: ResponseHead,
   key: string,
   protocols: readonly string[],
-): string {
+  compression?: DeflateSettings,
+): { protocol: string; extensions: string; deflate?: DeflateParameters } {
   const { headers, status } = response;
   const fail = (message: string) => new WsHandshakeError(status, message, { headers });
   const upgrade = headers.get("upgrade");
@@ -102,14 +111,25 @@ export function checkResponse(
     );
   }
   const extensions = headers.get("sec-websocket-extensions");
-  if (extensions !== null) {
+  if (extensions !== null && compression === undefined) {
     throw fail(`The server answered with extensions that were not offered: ${show(extensions)}`);
   }
   const protocol = headers.get("sec-websocket-protocol");
   if (protocol !== null && !protocols.includes(protocol)) {
     throw fail(`The server chose a subprotocol that was not offered: ${show(protocol)}`);
   }
-  return protocol ?? "";
+  if (extensions === null || compression === undefined) {
+    return { protocol: protocol ?? "", extensions: "" };
+  }
+  try {
+    return {
+      protocol: protocol ?? "",
+      extensions,
+      deflate: checkAnswer(extensions, compression),
+    };
+  } catch (error) {
+    throw fail((error as WsHandshakeError).message);
+  }
 }
 
 /** Whether a request asks for a WebSocket at all; otherwise it is plain HTTP. */
@@ -196,13 +216,19 @@ export function offeredProtocols(headers: Headers): string[] {
 }
 
 /** The bytes of a server's answer that opens the connection (RFC 6455 §4.2.2). */
-export function formatResponse(key: string, protocol: string, headers: Headers): Uint8Array {
+export function formatResponse(
+  key: string,
+  protocol: string,
+  extensions: string,
+  headers: Headers,
+): Uint8Array {
   const fields: [string, string][] = [
     ["Upgrade", "websocket"],
     ["Connection", "Upgrade"],
     ["Sec-WebSocket-Accept", acceptKey(key)],
   ];
   if (protocol !== "") fields.push(["Sec-WebSocket-Protocol", protocol]);
+  if (extensions !== "") fields.push(["Sec-WebSocket-Extensions", extensions]);
   return formatHead("HTTP/1.1 101 Switching Protocols", [...fields, ...headers]);
 }
 

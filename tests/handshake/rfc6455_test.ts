@@ -77,7 +77,7 @@ Deno.test("RFC 6455 §4.1: the client's request, octet by octet", () => {
 
 Deno.test("RFC 6455 §4.2.2: the server's answer, octet by octet", () => {
   assertEquals(
-    text(formatResponse(KEY, "chat", new Headers({ "x-extra": "1" }))),
+    text(formatResponse(KEY, "chat", "", new Headers({ "x-extra": "1" }))),
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n" +
       "x-extra: 1\r\n\r\n",
@@ -145,11 +145,11 @@ for (
 }
 
 Deno.test("RFC 6455 §4.1: answers that are accepted", () => {
-  assertEquals(checkResponse(response(), KEY, []), "");
-  assertEquals(checkResponse(response({ Upgrade: "WebSocket" }), KEY, []), "");
-  assertEquals(checkResponse(response({ Connection: "close, upgrade" }), KEY, []), "");
+  assertEquals(checkResponse(response(), KEY, []), { protocol: "", extensions: "" });
+  assertEquals(checkResponse(response({ Upgrade: "WebSocket" }), KEY, []).protocol, "");
+  assertEquals(checkResponse(response({ Connection: "close, upgrade" }), KEY, []).protocol, "");
   const chosen = response({ "Sec-WebSocket-Protocol": "chat" });
-  assertEquals(checkResponse(chosen, KEY, ["superchat", "chat"]), "chat");
+  assertEquals(checkResponse(chosen, KEY, ["superchat", "chat"]).protocol, "chat");
 });
 
 for (

@@ -1,0 +1,288 @@
+/**
+ * Compression of messages, permessage-deflate ({@link https://www.rfc-editor.org/rfc/rfc7692#section-7 | RFC 7692 §7}),
+ * over `node:zlib`. A module of its own, so that connections without compression load no zlib. Needs no permission.
+ *
+ * @example A server's protocol that compresses
+ * ```ts
+ * import { Rfc6455Protocol } from "@wsconn/ws/framing";
+ * import { MessageDeflate } from "@wsconn/ws/framing/deflate";
+ * import { assert } from "@std/assert";
+ *
+ * const deflate = new MessageDeflate();
+ * const events = { message: () => {}, pong: () => {} };
+ * const protocol = new Rfc6455Protocol("server", events, { maxMessageSize: 65536 }, deflate);
+ * await protocol.send("again and ".repeat(1000));
+ * assert(protocol.output.size < 100);
+ * protocol.release("output");
+ * ```
+ *
+ * @module
+ */
+import { concat } from "@std/bytes";
+import { setImmediate } from "node:timers";
+// persistent zlib streams: CompressionStream can neither flush a message nor keep its window for the next
+import { constants, createDeflateRaw, createInflateRaw } from "node:zlib";
+import type { DeflateRaw, InflateRaw } from "node:zlib";
+import { WsProtocolError } from "./error.ts";
+
+/** What is taken off the end of a compressed message, and put back before it is inflated (RFC 7692 §7.2.1–2). */
+const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
+/** zlib works in this thread: after so many bytes of input or output the other connections have their turn. */
+const DEFLATE_SLICE = 64 * 1024;
+const INFLATE_SLICE = 256 * 1024;
+
+/** How messages are compressed in one direction. */
+export interface DeflateDirection {
+  /** The LZ77 window is 2 to the power of this, in bytes: 8–15. Default: 15 (RFC 7692 §7.1.2). */
+  windowBits?: number | undefined;
+  /** Whether each message is compressed by itself (RFC 7692 §7.1.1). Default: false. */
+  noContextTakeover?: boolean | undefined;
+}
+
+/** What {@linkcode MessageDeflate} can be told. */
+export interface MessageDeflateOptions {
+  /** What this side sends. */
+  outgoing?: DeflateDirection | undefined;
+  /** What the peer sends. */
+  incoming?: DeflateDirection | undefined;
+  /** Messages below so many bytes are sent uncompressed. Default: 1024. */
+  threshold?: number | undefined;
+  /** zlib's compression level, 0–9. Default: zlib's own, 6. */
+  level?: number | undefined;
+  /** zlib's memory level, 1–9. Default: 8. */
+  memLevel?: number | undefined;
+}
+
+/**
+ * Both directions of permessage-deflate on one connection, as they were agreed on. zlib's memory is taken with the first
+ * compressed message, and given back with the connection, or with each message where no context is taken over.
+ *
+ * @example
+ * ```ts
+ * import { MessageDeflate } from "@wsconn/ws/framing/deflate";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { deflater } = new MessageDeflate();
+ * // the "Hello" of RFC 7692 §7.2.3.1
+ * assertEquals(
+ *   await deflater.push(new TextEncoder().encode("Hello"), true),
+ *   Uint8Array.of(0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00),
+ * );
+ * deflater.destroy();
+ * ```
+ */
+export class MessageDeflate {
+  /** Messages below so many bytes are sent uncompressed. */
+  readonly threshold: number;
+  /** Compresses what this side sends. */
+  readonly deflater: Deflater;
+  /** Inflates what the peer sends. */
+  readonly inflater: Inflater;
+
+  /** @param options What was agreed on, and how hard to try. */
+  constructor(options: MessageDeflateOptions = {}) {
+    this.threshold = options.threshold ?? 1024;
+    this.deflater = new Deflater(options);
+    this.inflater = new Inflater(options.incoming ?? {});
+  }
+}
+
+/** Compresses the messages of one direction, one after the other. */
+export class Deflater {
+  readonly #options: MessageDeflateOptions;
+  #stream: DeflateRaw | undefined;
+  readonly #pieces: Uint8Array[] = [];
+  /** Fails the call that waits. */
+  #fail: ((error: Error) => void) | undefined;
+
+  /** Use {@linkcode MessageDeflate}. */
+  constructor(options: MessageDeflateOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Compresses the next bytes of a message; one call after the other.
+   *
+   * @param bytes The bytes; they must stay as they are until then.
+   * @param last Whether the message ends with them.
+   * @returns All that can be sent of it now.
+   * @throws {Error} If {@linkcode destroy} is called before.
+   */
+  async push(bytes: Uint8Array, last: boolean): Promise<Uint8Array> {
+    const stream = this.#stream ??= this.#open();
+    let at = 0;
+    for (; bytes.length - at > DEFLATE_SLICE; at += DEFLATE_SLICE) {
+      await this.#orFail((done) => stream.write(bytes.subarray(at, at + DEFLATE_SLICE), done));
+      await this.#orFail((done) => setImmediate(done));
+    }
+    stream.write(bytes.subarray(at));
+    await this.#orFail((done) => stream.flush(constants.Z_SYNC_FLUSH, done));
+    const pieces = this.#pieces.splice(0);
+    if (last && this.#options.outgoing?.noContextTakeover) this.destroy();
+    const compressed = pieces.length === 1 ? pieces[0]! : concat(pieces);
+    if (!last) return compressed;
+    // RFC 7692 §7.2.3.6: where there was nothing left to flush, an empty block has to be what the tail is taken off
+    return compressed.length === 0 ? Uint8Array.of(0x00) : compressed.subarray(0, -TAIL.length);
+  }
+
+  /** Gives zlib's memory back, and makes the call that waits fail. */
+  destroy(): void {
+    this.#stream?.destroy();
+    this.#stream = undefined;
+    this.#fail?.(new Error("The deflater was destroyed"));
+  }
+
+  #open(): DeflateRaw {
+    const { outgoing, level, memLevel } = this.#options;
+    const stream = createDeflateRaw({
+      windowBits: outgoing?.windowBits ?? 15, // zlib makes 9 of 8, and then looks back no further than 250 bytes
+      level: level ?? constants.Z_DEFAULT_COMPRESSION,
+      memLevel: memLevel ?? 8,
+    });
+    stream.on("data", (piece: Uint8Array) => this.#pieces.push(piece));
+    return stream;
+  }
+
+  /** Waits until `act` is done, or the deflater destroyed. */
+  #orFail(act: (done: () => void) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#fail = reject;
+      act(resolve);
+    });
+  }
+}
+
+/** What an {@linkcode Inflater} tells the protocol. */
+export interface InflaterEvents {
+  /** A piece of the message, valid during the call. Returns whether more may come before {@linkcode Inflater.resume}. */
+  output(piece: Uint8Array): boolean;
+  /** All that was pushed is inflated, or `error` tells why it cannot be. Is never called within `push`. */
+  done(error?: WsProtocolError): void;
+}
+
+/** Inflates the messages of one direction, one after the other. */
+export class Inflater {
+  /** Takes what is inflated. */
+  events: InflaterEvents = { output: () => true, done: () => {} };
+  readonly #options: DeflateDirection;
+  #stream: InflateRaw | undefined;
+  /** What is being inflated, and how much zlib had taken before. */
+  #input: Uint8Array = TAIL;
+  #last = false;
+  #taken = 0;
+  /** Whether something of the message has been pushed. */
+  #begun = false;
+  #held = false;
+  /** Whether zlib has worked off the input; some output may still wait to be taken. */
+  #flushed = false;
+  #slice = 0;
+
+  /** Use {@linkcode MessageDeflate}. */
+  constructor(options: DeflateDirection) {
+    this.#options = options;
+  }
+
+  /**
+   * Inflates the next bytes of a message, which must stay as they are until `done` is called.
+   *
+   * @param bytes The bytes.
+   * @param last Whether the message ends with them.
+   */
+  push(bytes: Uint8Array, last: boolean): void {
+    this.#last = last;
+    this.#begun ||= bytes.length > 0;
+    // A message of no bytes at all is not DEFLATE, but has one meaning only; the tail alone would be half a block.
+    if (!this.#begun) return queueMicrotask(() => this.events.done());
+    this.#write(bytes);
+  }
+
+  /** Goes on after `output` has returned `false`. */
+  resume(): void {
+    const stream = this.#stream;
+    if (!this.#held || stream === undefined) return;
+    this.#held = false;
+    if (!this.#allTaken(stream)) stream.resume();
+    else queueMicrotask(() => this.#stream === stream && this.#allOut(stream));
+  }
+
+  /** Gives zlib's memory back; nothing more is told of what was pushed. */
+  destroy(): void {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    this.#held = this.#flushed = this.#begun = false;
+    stream?.destroy();
+  }
+
+  #open(): InflateRaw {
+    const stream = createInflateRaw({ windowBits: this.#options.windowBits ?? 15 });
+    stream.on(
+      "data",
+      (piece: Uint8Array) => this.#stream === stream && this.#output(stream, piece),
+    );
+    stream.on("error", ({ message }: Error) => {
+      if (this.#stream !== stream) return;
+      this.destroy();
+      const error = new WsProtocolError(1007, `Compressed message cannot be inflated: ${message}`);
+      queueMicrotask(() => this.events.done(error));
+    });
+    return stream;
+  }
+
+  #write(bytes: Uint8Array): void {
+    const stream = this.#stream ??= this.#open();
+    this.#input = bytes;
+    this.#taken = stream.bytesWritten;
+    stream.write(bytes);
+    if (this.#last) stream.write(TAIL);
+    stream.flush(constants.Z_SYNC_FLUSH, (error?: Error | null) => {
+      if (this.#stream !== stream || error) return;
+      this.#flushed = true;
+      if (this.#allTaken(stream)) this.#allOut(stream);
+    });
+  }
+
+  #output(stream: InflateRaw, piece: Uint8Array): void {
+    this.#held = !this.events.output(piece);
+    if (this.#stream !== stream) return; // that was too much
+    this.#slice += piece.length;
+    if (this.#held) stream.pause();
+    else if (this.#allTaken(stream)) this.#allOut(stream);
+    else if (this.#slice >= INFLATE_SLICE) {
+      this.#slice = 0;
+      stream.pause();
+      setImmediate(() => !this.#held && stream.resume());
+    }
+  }
+
+  /** Whether all output has been taken. */
+  #allTaken(stream: InflateRaw): boolean {
+    return this.#flushed && stream.readableLength === 0;
+  }
+
+  /** What was pushed is inflated, and taken. */
+  #allOut(stream: InflateRaw): void {
+    this.#flushed = false;
+    const taken = stream.bytesWritten - this.#taken;
+    if (taken < this.#input.length + (this.#last ? TAIL.length : 0)) {
+      return this.#afterFinalBlock(stream, this.#input.subarray(taken));
+    }
+    if (this.#last) {
+      this.#begun = false;
+      if (this.#options.noContextTakeover) this.destroy();
+    }
+    this.events.done();
+  }
+
+  /** RFC 7692 §7.2.3.4: a block with BFINAL set, which ends the DEFLATE stream, may be followed by others. */
+  #afterFinalBlock(stream: InflateRaw, rest: Uint8Array): void {
+    stream.destroy();
+    this.#stream = undefined;
+    if (rest.length === 0) {
+      if (this.#last) this.#begun = false;
+      return this.events.done();
+    }
+    // a message could be made of nothing but such blocks: the others have their turn between them
+    const again = this.#stream = this.#open();
+    setImmediate(() => this.#stream === again && this.#write(rest));
+  }
+}

@@ -1,0 +1,65 @@
+import {
+  encodeFrame,
+  FIN,
+  frameHeaderSize,
+  MAX_HEADER,
+  Opcode,
+  writeFrameHeader,
+} from "./frame.ts";
+import { applyMask, nextMaskKey } from "./mask.ts";
+import { BY_REFERENCE_FROM, type Output } from "./output.ts";
+import { LARGE_BUFFER } from "./pool.ts";
+import { encodeUtf8, writeUtf8 } from "./utf8.ts";
+
+/** Writes the frames of one side into its output, masked if it is the client's (RFC 6455 §5.3). */
+export class FrameWriter {
+  readonly #output: Output;
+  readonly #masks: boolean;
+
+  constructor(output: Output, masks: boolean) {
+    this.#output = output;
+    this.#masks = masks;
+  }
+
+  /** Appends a whole text message. */
+  text(text: string): void {
+    if (text.length * 3 + MAX_HEADER > LARGE_BUFFER) {
+      return this.data(FIN | Opcode.Text, encodeUtf8(text));
+    }
+    const output = this.#output;
+    const maskKey = this.#masks ? nextMaskKey() : undefined;
+    const start = output.reserve(text.length * 3 + MAX_HEADER);
+    const { tail } = output;
+    // Written behind a header for as many bytes as characters, and moved if there turn out to be many more.
+    const guess = start + frameHeaderSize(text.length, this.#masks);
+    const length = writeUtf8(text, tail, guess);
+    const size = frameHeaderSize(length, this.#masks);
+    if (start + size !== guess) tail.copyWithin(start + size, guess, guess + length);
+    const at = writeFrameHeader(tail, start, FIN | Opcode.Text, length, maskKey);
+    if (maskKey !== undefined) applyMask(tail, at, at + length, maskKey);
+    output.commit(at + length - start);
+  }
+
+  /** Appends a data frame whose first byte is `first`: FIN, RSV1 and opcode. */
+  data(first: number, payload: Uint8Array): void {
+    const output = this.#output;
+    const { length } = payload;
+    const maskKey = this.#masks ? nextMaskKey() : undefined;
+    const copied = length < BY_REFERENCE_FROM ? length : 0;
+    const start = output.reserve(MAX_HEADER + copied);
+    const { tail } = output;
+    const at = writeFrameHeader(tail, start, first, length, maskKey);
+    if (copied > 0) {
+      tail.set(payload, at);
+      if (maskKey !== undefined) applyMask(tail, at, at + length, maskKey);
+    }
+    output.commit(at + copied - start);
+    if (copied < length) output.push(payload, maskKey);
+  }
+
+  /** Appends a control frame. */
+  control(opcode: number, payload: Uint8Array): void {
+    const maskKey = this.#masks ? nextMaskKey() : undefined;
+    this.#output.append(encodeFrame(opcode, payload, { maskKey }));
+  }
+}

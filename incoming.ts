@@ -1,0 +1,228 @@
+import { CloseCode, type WsMessage, WsProtocolError } from "./framing/mod.ts";
+import { IncomingMessage, streamOf, type WsMessageStream } from "./message_stream.ts";
+import { HIGH_WATER, weigh } from "./queue.ts";
+import type { Wire } from "./wire.ts";
+
+/**
+ * The way in of one connection: the messages that the protocol decodes, up to where somebody takes them. A stream of whole
+ * messages, the calls that read from it, and the messages that are taken piece by piece instead.
+ */
+export class Incoming {
+  /** The whole messages. */
+  readonly stream: ReadableStream<WsMessage>;
+  /** Moves the bytes; to be set before anything is asked for. */
+  wire!: Wire;
+  readonly #close: (code?: number, reason?: string) => Promise<unknown>;
+  #controller!: ReadableStreamDefaultController<WsMessage>;
+  #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
+  /** How many calls of `recv` wait, and who waits for them. */
+  #pending = 0;
+  #allTaken: PromiseWithResolvers<void> | undefined;
+  /** Whether somebody else may be reading from `stream`. */
+  #exposed = false;
+  /** Whether what was decoded last contained messages; whether they, or some before them, are not answered yet. */
+  #delivered = false;
+  #answerDue = false;
+  /** Settles when the stream need not be pulled for more: it has enough, or there is no more. */
+  #pulling: PromiseWithResolvers<void> | undefined;
+  #ended = false;
+  /** What is thrown once the messages before it are taken. */
+  #failure: Error | undefined;
+  #readiness: PromiseWithResolvers<void> | undefined;
+  /** The message that is, or the next that will be, taken piece by piece. */
+  #piecewise: IncomingMessage | undefined;
+  /** The last call of `recvStream`, as long as it waits: what is asked for after it waits too. */
+  #turn: Promise<void> | undefined;
+  /** Whether a message that is too long to be gathered waits for somebody to ask for it. */
+  #waitsLong = false;
+
+  /** @param close Closes the connection. */
+  constructor(close: (code?: number, reason?: string) => Promise<unknown>) {
+    this.#close = close;
+    this.stream = new ReadableStream({
+      start: (controller) => {
+        this.#controller = controller;
+      },
+      pull: () => this.#pull(),
+      cancel: async () => {
+        await close();
+      },
+    }, { highWaterMark: HIGH_WATER, size: weigh });
+  }
+
+  /** The stream, for somebody else to read from, if no `recv` waits. */
+  expose(): ReadableStream<WsMessage> {
+    if (this.#pending === 0 && this.#turn === undefined) {
+      this.#reader?.releaseLock();
+      this.#reader = undefined;
+      this.#exposed = true;
+      if (this.#waitsLong) this.wire.readOn();
+    }
+    return this.stream;
+  }
+
+  /** Whether no message waits to be taken, but one may come. */
+  get #isDry(): boolean {
+    // an empty queue of an open stream desires exactly as much as it can hold
+    return this.#controller.desiredSize === HIGH_WATER;
+  }
+
+  /** Whether what is sent now answers the last message that has arrived. */
+  isAnswered(): boolean {
+    if (!this.#answerDue || !this.#isDry) return false;
+    this.#answerDue = false;
+    return true;
+  }
+
+  recv(): Promise<WsMessage | null> {
+    return this.#turn === undefined ? this.#recvNow() : this.#inTurn(() => this.#recvNow());
+  }
+
+  #recvNow(): Promise<WsMessage | null> {
+    try {
+      this.#reader ??= this.stream.getReader();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    this.#pending++;
+    if (this.#isDry) this.wire.runDry();
+    return this.#reader.read().then(this.#received, this.#receiveFailed);
+  }
+
+  readonly #received = ({ value, done }: ReadableStreamReadResult<WsMessage>): WsMessage | null => {
+    if (--this.#pending === 0) this.#allTaken?.resolve();
+    return done ? null : value;
+  };
+
+  readonly #receiveFailed = (error: unknown): never => {
+    if (--this.#pending === 0) this.#allTaken?.resolve();
+    throw error;
+  };
+
+  ready(): Promise<void> {
+    if (!this.#isDry || this.#waitsLong) return Promise.resolve();
+    this.#readiness ??= Promise.withResolvers();
+    this.wire.runDry();
+    return this.#readiness.promise;
+  }
+
+  recvStream(maxMessageSize: number): Promise<WsMessageStream | null> {
+    return this.#inTurn(() => this.#nextStream(maxMessageSize));
+  }
+
+  /** Asks for a message when all that was asked for before has come. */
+  #inTurn<T>(ask: () => Promise<T>): Promise<T> {
+    let before = this.#turn;
+    if (before === undefined && this.#pending > 0) {
+      this.#allTaken = Promise.withResolvers();
+      before = this.#allTaken.promise;
+    }
+    const asked = before === undefined ? ask() : before.then(ask);
+    const turn = asked.then(ignore, ignore).then(() => {
+      if (this.#turn === turn) this.#turn = undefined;
+    });
+    this.#turn = turn;
+    return asked;
+  }
+
+  async #nextStream(maxMessageSize: number): Promise<WsMessageStream | null> {
+    const reader = this.#reader ??= this.stream.getReader();
+    this.#exposed = false;
+    if (this.#isDry) {
+      const { wire } = this;
+      this.#waitsLong = false;
+      const message = this.#piecewise = new IncomingMessage(maxMessageSize, () => wire.readOn());
+      wire.framing.receiveInto(message);
+      wire.runDry();
+      const stream = await message.begun;
+      if (stream !== undefined) return stream;
+    }
+    const { value, done } = await reader.read();
+    if (done) return null;
+    const bytes = typeof value === "string" ? new TextEncoder().encode(value) : value;
+    if (bytes.length > maxMessageSize) {
+      const reason = `Message of ${bytes.length} bytes: at most ${maxMessageSize} are taken`;
+      void this.#close(CloseCode.MessageTooBig, reason);
+      throw new WsProtocolError(CloseCode.MessageTooBig, reason);
+    }
+    return streamOf(typeof value === "string" ? "text" : "binary", bytes);
+  }
+
+  /** A message is arriving that is too long to be gathered. Returns whether somebody waits for it as a whole. */
+  tooLong(): boolean {
+    if (this.#pending > 0 || this.#exposed) return true;
+    this.#waitsLong = true; // until it is asked for, by `recv` or by `recvStream`
+    return false;
+  }
+
+  /** A whole message has arrived. */
+  deliver(message: WsMessage): void {
+    if (this.#ended) return;
+    this.#delivered = this.#answerDue = true;
+    this.#controller.enqueue(message);
+  }
+
+  /** Bytes have been decoded. Returns whether there were whole messages among them. */
+  decoded(): boolean {
+    this.#wakeReady();
+    const delivered = this.#delivered;
+    this.#delivered = false;
+    return delivered;
+  }
+
+  /** Whether more shall be read. */
+  wantsMore(): boolean {
+    if (this.#ended) return true; // to be discarded
+    if (this.#piecewise?.wantsMore === false) return false; // its reader will call for more
+    if (this.#controller.desiredSize! > 0) return true;
+    this.#pulled(); // back-pressure: the stream pulls again when there is room
+    return false;
+  }
+
+  /** No more messages will come; `failure` tells why, if the connection was not closed. */
+  end(failure?: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#piecewise?.fail(failure);
+    if (failure === undefined) closeQuietly(this.#controller);
+    else {
+      this.#failure = failure;
+      void this.#pull();
+    }
+    this.#pulled();
+    this.#wakeReady();
+  }
+
+  /** The source of `stream`: reads until enough messages wait, and hands a failure over behind the last of them. */
+  #pull(): Promise<void> | undefined {
+    if (this.#failure !== undefined) {
+      if (this.#isDry) this.#controller.error(this.#failure);
+      return undefined;
+    }
+    this.#pulling = Promise.withResolvers();
+    this.wire.readOn();
+    return this.#pulling.promise;
+  }
+
+  #pulled(): void {
+    this.#pulling?.resolve();
+    this.#pulling = undefined;
+  }
+
+  #wakeReady(): void {
+    if (this.#readiness === undefined || (this.#isDry && !this.#waitsLong)) return;
+    this.#readiness.resolve();
+    this.#readiness = undefined;
+  }
+}
+
+function ignore(): void {}
+
+/** Closes a stream that may have been cancelled already. */
+function closeQuietly(controller: ReadableStreamDefaultController): void {
+  try {
+    controller.close();
+  } catch {
+    // cancelled
+  }
+}

@@ -1,0 +1,120 @@
+import { WsConnectionLost } from "./errors.ts";
+import type { MessageSink, WsMessageType } from "./framing/mod.ts";
+
+/** How much of a message is read ahead of the reader of its stream, in bytes. */
+const HIGH_WATER = 64 * 1024;
+
+/**
+ * A message that is read while it arrives, from `conn.recvStream()`: its bytes in the pieces in which they come, before the
+ * frame or the message is complete. Those of a text are checked to be UTF-8 up to where they are delivered.
+ *
+ * It errors with a `WsProtocolError` if the peer breaks the protocol, and with a `WsConnectionLost` if the connection ends
+ * within the message. Cancelling it discards the rest of the message as it arrives; the next can then be received.
+ *
+ * @example Collect one with `@std/streams`
+ * ```ts
+ * import { wsConnect, wsServe } from "@wsconn/ws";
+ * import { toText } from "@std/streams/to-text";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = wsServe((conn) => conn.send("a message"), { hostname: "127.0.0.1", port: 0 });
+ * await using conn = await wsConnect(server.url);
+ * const message = await conn.recvStream();
+ * assertEquals(message?.type, "text");
+ * assertEquals(await toText(message!), "a message");
+ * ```
+ */
+export class WsMessageStream extends ReadableStream<Uint8Array> {
+  /** Whether it is text, in UTF-8, or binary ({@link https://www.rfc-editor.org/rfc/rfc6455#section-5.6 | RFC 6455 §5.6}). */
+  readonly type: WsMessageType;
+
+  /**
+   * Use `conn.recvStream()`.
+   *
+   * @param type Whether it is text or binary.
+   * @param source What it reads from.
+   */
+  constructor(type: WsMessageType, source: UnderlyingDefaultSource<Uint8Array>) {
+    super(source, { highWaterMark: HIGH_WATER, size: (bytes) => bytes.length });
+    this.type = type;
+  }
+}
+
+/** A stream of a message that has arrived whole. */
+export function streamOf(type: WsMessageType, bytes: Uint8Array): WsMessageStream {
+  return new WsMessageStream(type, {
+    start(controller) {
+      if (bytes.length > 0) controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+}
+
+/** The message that a `recvStream` waits for, or has been given and that is not complete yet. */
+export class IncomingMessage implements MessageSink {
+  readonly maxMessageSize: number;
+  readonly #readOn: () => void;
+  readonly #begun = Promise.withResolvers<WsMessageStream | undefined>();
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #cancelled = false;
+
+  /**
+   * @param maxMessageSize The longest message that is taken.
+   * @param readOn Is called when the reader wants more.
+   */
+  constructor(maxMessageSize: number, readOn: () => void) {
+    this.maxMessageSize = maxMessageSize;
+    this.#readOn = readOn;
+  }
+
+  /** The stream, once the message has begun; `undefined` if the connection ends before. */
+  get begun(): Promise<WsMessageStream | undefined> {
+    return this.#begun.promise;
+  }
+
+  /** Whether the message has begun, and has not ended. */
+  get open(): boolean {
+    return this.#controller !== undefined;
+  }
+
+  /** Whether its reader wants more; one that has cancelled it wants it over. */
+  get wantsMore(): boolean {
+    return this.#cancelled || this.#controller === undefined || this.#controller.desiredSize! > 0;
+  }
+
+  begin(type: WsMessageType): void {
+    this.#begun.resolve(
+      new WsMessageStream(type, {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: this.#readOn,
+        cancel: () => {
+          this.#cancelled = true;
+          this.#readOn();
+        },
+      }),
+    );
+  }
+
+  push(bytes: Uint8Array): boolean {
+    if (!this.#cancelled) this.#controller?.enqueue(bytes.slice());
+    return this.wantsMore;
+  }
+
+  end(): void {
+    if (!this.#cancelled) this.#controller?.close();
+    this.#controller = undefined;
+  }
+
+  /** The connection has ended, with `failure` if it was not closed. */
+  fail(failure: Error | undefined): void {
+    this.#begun.resolve(undefined); // does nothing if it has begun
+    if (!this.#cancelled) {
+      this.#controller?.error(
+        failure ?? new WsConnectionLost("The connection was closed within the message"),
+      );
+    }
+    this.#controller = undefined;
+  }
+}

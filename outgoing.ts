@@ -1,0 +1,266 @@
+import { concat } from "@std/bytes";
+import { decodeUtf8 } from "./framing/utf8.ts";
+import { OutgoingMessage, type WsMessageSource } from "./outgoing_message.ts";
+import type { Protocol, WsMessage, WsMessageType } from "./framing/mod.ts";
+import { HIGH_WATER, weigh } from "./queue.ts";
+import type { Wire } from "./wire.ts";
+
+/** What {@linkcode Outgoing} asks and tells the connection it belongs to. */
+export interface OutgoingEvents {
+  /** Whether the connection takes no more messages. */
+  isClosed(): boolean;
+  /** What a `send` is told then. */
+  closedError(): Error;
+  /** The stream was closed: closes the connection behind what has been sent. Settles at its end. */
+  close(): Promise<unknown>;
+  /** The stream was aborted, or a message could not be sent: closes the connection at once. */
+  abort(): void;
+  /** Whether this message is the answer to the last that has arrived, and so is to leave at once. */
+  isAnswer(): boolean;
+}
+
+/** The way out of one connection: the messages that are given to it, up to where they are framed and flushed. */
+export class Outgoing {
+  /** Takes the messages. */
+  readonly stream: WritableStream<WsMessage>;
+  /** How much of what was given to `stream` is not framed yet: bytes, and of text UTF-16 code units. */
+  unframed = 0;
+
+  readonly #wire: Wire;
+  readonly #framing: Protocol;
+  readonly #events: OutgoingEvents;
+  #controller!: WritableStreamDefaultController;
+  #writer: WritableStreamDefaultWriter<WsMessage> | undefined;
+  /** How many messages were given to `stream` and are not framed yet. */
+  #queued = 0;
+  /** The Close that goes out behind the messages that were sent before it. */
+  #lastWords: { code: number; reason: string } | undefined;
+  #drained: PromiseWithResolvers<void> | undefined;
+  /** The message that is being sent piece by piece. */
+  #piecewise: OutgoingMessage | undefined;
+
+  constructor(wire: Wire, events: OutgoingEvents) {
+    this.#wire = wire;
+    this.#framing = wire.framing;
+    this.#events = events;
+    this.stream = new WritableStream({
+      start: (controller) => {
+        this.#controller = controller;
+        // at once: the stream itself would first wait for a write that a stalled peer holds up
+        controller.signal.addEventListener("abort", () => this.#abort());
+      },
+      write: (message) => this.#write(message),
+      close: async () => {
+        await events.close();
+      },
+      abort: async () => {
+        await events.close(); // by now it is being closed
+      },
+    }, {
+      highWaterMark: HIGH_WATER,
+      size: (message) => {
+        this.#queued++;
+        if (!isMessage(message)) return 1; // a message in pieces, or refused when its turn comes
+        this.unframed += message.length;
+        return weigh(message);
+      },
+    });
+  }
+
+  /** The stream, for somebody else to write to. */
+  expose(): WritableStream<WsMessage> {
+    this.#writer?.releaseLock();
+    this.#writer = undefined;
+    return this.stream;
+  }
+
+  send(message: WsMessage): Promise<void> {
+    try {
+      this.#assertSendable(message);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#enqueue(message);
+  }
+
+  async sendStream(source: WsMessageSource, type: WsMessageType): Promise<void> {
+    if (type !== "text" && type !== "binary") {
+      throw new TypeError(
+        `Cannot send a message of type ${JSON.stringify(type)}: it must be "text" or "binary"`,
+      );
+    }
+    this.#assertCarries(type);
+    const message = new OutgoingMessage(source, type);
+    try {
+      // it takes its place among the other messages, and only #write looks into it
+      await this.#enqueue(message as unknown as WsMessage);
+    } catch (error) {
+      message.cancel(error);
+      throw error;
+    }
+    if (message.failure !== undefined) throw message.failure.error;
+  }
+
+  #enqueue(message: WsMessage): Promise<void> {
+    try {
+      if (this.#events.isClosed()) throw this.#events.closedError();
+      this.#writer ??= this.stream.getWriter();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const accepted = this.#writer.write(message);
+    accepted.catch(ignore); // a send that nobody awaits must not end the program when the peer goes away
+    return accepted;
+  }
+
+  /** Sends a Close behind all that was given to `stream` before. */
+  close(code: number, reason: string): void {
+    this.#lastWords = { code, reason };
+    if (this.#queued === 0) this.#sayClose();
+  }
+
+  /** No more can be sent: the peer has closed, or the connection has failed or is lost. */
+  end(error: Error): void {
+    // a stream that is being aborted ends by itself
+    if (!this.#controller.signal.aborted) this.#controller.error(error);
+    this.unframed = 0;
+    this.#piecewise?.cancel(error);
+  }
+
+  /** TCP is closed: what still waits to be written never will be. */
+  lost(error: Error): void {
+    this.#drained?.reject(error);
+    this.#drained = undefined;
+  }
+
+  /** All output has been written. */
+  drained(): void {
+    this.#drained?.resolve();
+    this.#drained = undefined;
+  }
+
+  /** The sink of `stream`: frames the message, and waits when too much is not written yet. */
+  #write(message: WsMessage): Promise<void> | undefined {
+    try {
+      if (message instanceof OutgoingMessage) return this.#orAbort(this.#writePieces(message));
+      this.#assertSendable(message);
+      this.#assertOpen();
+      const compressed = this.#framing.send(message);
+      if (compressed === undefined) return this.#framed(message.length);
+      return this.#orAbort(compressed.then(() => this.#framed(message.length)));
+    } catch (error) {
+      // an error here is the end of the stream, so it is the end of the connection too
+      this.#abort();
+      throw error;
+    }
+  }
+
+  async #orAbort(writing: Promise<void>): Promise<void> {
+    try {
+      await writing;
+    } catch (error) {
+      this.#abort();
+      throw error;
+    }
+  }
+
+  /** A message of this length is framed. */
+  #framed(length: number): Promise<void> | undefined {
+    this.#queued--;
+    this.unframed -= length;
+    if (this.#queued === 0 && this.#lastWords !== undefined) this.#sayClose();
+    const writing = this.#waitIfFull();
+    // The answer to the last message that has arrived leaves at once; what follows it gathers.
+    if (writing === undefined) {
+      if (this.#events.isAnswer()) this.#wire.flush();
+      else this.#wire.atEndOfTurn();
+    }
+    return writing;
+  }
+
+  #waitIfFull(): Promise<void> | undefined {
+    const { output } = this.#framing;
+    if (output.size < HIGH_WATER && output.borrowed === 0) return undefined;
+    this.#drained = Promise.withResolvers();
+    this.#drained.promise.catch(ignore);
+    this.#wire.flush();
+    return this.#drained.promise;
+  }
+
+  /** Sends a message piece by piece; whatever ends the connection meanwhile cancels its source. */
+  async #writePieces(message: OutgoingMessage): Promise<void> {
+    const { type } = message;
+    const gathered: Uint8Array[] = [];
+    let first = true;
+    this.#piecewise = message;
+    try {
+      for await (const part of message.parts()) {
+        this.#assertOpen();
+        if (this.#framing.sendPart === undefined) gathered.push(part);
+        else {
+          await this.#framing.sendPart(type, part, { first, last: false });
+          first = false;
+          const writing = this.#waitIfFull();
+          if (writing === undefined) this.#wire.atEndOfTurn();
+          else await writing;
+        }
+      }
+      this.#assertOpen();
+      const empty = new Uint8Array(0);
+      // the drafts have no fragments
+      if (this.#framing.sendPart === undefined) {
+        void this.#framing.send(decodeUtf8(concat(gathered))!);
+      } else await this.#framing.sendPart(type, empty, { first, last: true });
+      await this.#framed(0);
+    } catch (error) {
+      message.cancel(error);
+      if (!first || this.#framing.state !== "open") throw error;
+      // nothing of it has been sent: that is the sender's concern only
+      message.failure = { error };
+      this.#framed(0);
+    } finally {
+      this.#piecewise = undefined;
+    }
+  }
+
+  /** All that was sent before the Close is framed. */
+  #sayClose(): void {
+    const { code, reason } = this.#lastWords!;
+    this.#framing.close(code, reason);
+    this.end(this.#events.closedError());
+    this.#wire.flush();
+  }
+
+  /** What still waits to be framed is given up. */
+  #abort(): void {
+    this.#queued = 0;
+    if (this.#lastWords === undefined) this.#events.abort();
+    else if (this.#framing.state === "open") this.#sayClose();
+  }
+
+  #assertOpen(): void {
+    if (this.#framing.state !== "open") throw this.#events.closedError();
+  }
+
+  #assertSendable(message: unknown): asserts message is WsMessage {
+    if (!isMessage(message)) {
+      const type = Object.prototype.toString.call(message).slice(8, -1);
+      throw new TypeError(
+        `Cannot send a message of type ${type}: it must be a string or a Uint8Array`,
+      );
+    }
+    this.#assertCarries(typeof message === "string" ? "text" : "binary");
+  }
+
+  #assertCarries(type: WsMessageType): void {
+    if (this.#framing.textOnly && type !== "text") {
+      throw new TypeError(`Cannot send binary: ${this.#framing.version} carries text only`);
+    }
+  }
+}
+
+function isMessage(x: unknown): x is WsMessage {
+  return typeof x === "string" || x instanceof Uint8Array;
+}
+
+function ignore(): void {}

@@ -1,0 +1,11 @@
+import type { WsMessage } from "./framing/mod.ts";
+
+/** Unread messages up to which a connection reads ahead, and unwritten bytes up to which a send does not wait. */
+export const HIGH_WATER: number = 64 * 1024;
+/** What a message weighs in a queue besides its content, so that empty ones cannot pile up without end. */
+const MESSAGE_WEIGHT = 32;
+
+/** What a message counts for in a queue. */
+export function weigh(message: WsMessage): number {
+  return message.length + MESSAGE_WEIGHT;
+}
