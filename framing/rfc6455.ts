@@ -11,9 +11,10 @@ import {
 } from "./frame.ts";
 import { Input } from "./input.ts";
 import { applyMask, rotateKey } from "./mask.ts";
-import { MessageBuilder, type MessageSink, type WsMessage, type WsMessageType } from "./message.ts";
+import type { MessageSink, WsMessage, WsMessageType } from "./message.ts";
 import { Output } from "./output.ts";
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
+import { MessageReceiver } from "./receiver.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 import { FrameWriter } from "./writer.ts";
 
@@ -21,7 +22,6 @@ import { FrameWriter } from "./writer.ts";
 const DIRECT_FROM = 16 * 1024;
 /** Pongs are held back while this much waits to be written: the peer sends Pings but does not read. */
 const PONG_LIMIT = 64 * 1024;
-const NONE = new Uint8Array(0);
 
 /**
  * The protocol of {@link https://www.rfc-editor.org/rfc/rfc6455 | RFC 6455} for one connection, in either role: frames,
@@ -59,13 +59,10 @@ export class Rfc6455Protocol implements Protocol {
   error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output = new Output();
-  /** Whether bytes wait to be decoded: for the inflater, or for somebody to ask for a message too long to gather. */
-  stalled = false;
-
   readonly #isServer: boolean;
   readonly #events: ProtocolEvents;
-  readonly #limits: ProtocolLimits;
   readonly #deflate: MessageDeflate | undefined;
+  readonly #receiver: MessageReceiver;
   readonly #writer: FrameWriter;
   readonly #input: Input = new Input();
   readonly #header: FrameHeader = {
@@ -76,22 +73,11 @@ export class Rfc6455Protocol implements Protocol {
     masked: false,
     maskKey: 0,
   };
-  /** Takes the next message piece by piece. */
-  #sink: MessageSink | undefined;
-  /** The message whose pieces are arriving; from its first frame to its last. */
-  #message: MessageBuilder | undefined;
-  /** Whether its pieces are compressed, whether they are being inflated, and whether the last of them was. */
-  #compressed = false;
-  #inflating = false;
-  #inflated = false;
-  /** Why the message is refused if nobody takes it piece by piece; why it could not be inflated. */
-  #tooLongInflated: WsProtocolError | undefined;
-  #notInflated: WsProtocolError | undefined;
   /** Whether a frame's payload is being taken, how much of it has not arrived yet, and the key for its next byte. */
   #inPayload = false;
   #missing = 0;
   #maskKey = 0;
-  /** The last {@linkcode space}, if it was a place in `#message`. */
+  /** The last {@linkcode space}, if it was a place in the message itself. */
   #direct: Uint8Array | undefined;
   /** The payload of the Ping to answer once the peer reads again. */
   #pongHeld: Uint8Array<ArrayBuffer> | undefined;
@@ -112,25 +98,21 @@ export class Rfc6455Protocol implements Protocol {
   ) {
     this.#isServer = this.hangsUp = role === "server";
     this.#events = events;
-    this.#limits = limits;
     this.#deflate = deflate;
+    this.#receiver = new MessageReceiver(events, limits, deflate);
     this.#writer = new FrameWriter(this.output, role === "client");
-    if (deflate === undefined) return;
-    deflate.inflater.events = {
-      output: (piece) => this.#takeInflated(piece),
-      done: (error) => {
-        this.#inflating = false;
-        this.#notInflated = error;
-        this.#events.resumed?.();
-      },
-    };
+  }
+
+  /** Whether bytes wait to be decoded: for zlib, or for somebody to ask for a message too long to gather. */
+  get stalled(): boolean {
+    return this.#receiver.stalled;
   }
 
   /** The buffer that the next bytes are to be read into. */
   space(): Uint8Array {
-    const gathers = this.state === "open" && this.#missing >= DIRECT_FROM && !this.#compressed &&
-      this.#message !== undefined && this.#message.sink === undefined;
-    this.#direct = gathers ? this.#message!.space(this.#missing) : undefined;
+    this.#direct = this.state === "open" && this.#missing >= DIRECT_FROM
+      ? this.#receiver.space(this.#missing)
+      : undefined;
     if (this.#direct === undefined) return this.#input.space();
     this.#input.clear(); // empty it is; the next frame's header shall come through the small buffer again
     return this.#direct;
@@ -141,7 +123,7 @@ export class Rfc6455Protocol implements Protocol {
     try {
       if (this.#direct !== undefined) this.#receiveDirect(this.#direct.subarray(0, length));
       else if (length > 0) this.#input.received(length);
-      if (this.stalled) this.stalled = this.#isHeldUp();
+      if (this.stalled) this.#receiver.resume();
       this.#decode();
     } catch (error) {
       if (!(error instanceof WsProtocolError)) throw error;
@@ -152,8 +134,7 @@ export class Rfc6455Protocol implements Protocol {
 
   /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
   receiveInto(sink: MessageSink | undefined): void {
-    if (sink === undefined || this.#message === undefined) this.#sink = sink;
-    else this.#message.divert(sink);
+    this.#receiver.receiveInto(sink);
   }
 
   /** The peer has ended TCP: without a Close before, that is no way to close (RFC 6455 §7.1.5). */
@@ -202,7 +183,7 @@ export class Rfc6455Protocol implements Protocol {
     if (this.state !== "open") return;
     this.#writer.control(Opcode.Close, encodeClose(code, reason));
     this.state = "closing";
-    this.#dropMessage();
+    this.#receiver.drop();
   }
 
   /** To be called when the output has been written, after having grown long: appends what was held back. */
@@ -220,7 +201,7 @@ export class Rfc6455Protocol implements Protocol {
       this.#deflate?.deflater.destroy();
     } else {
       this.#input.release();
-      this.#dropMessage();
+      this.#receiver.drop();
     }
   }
 
@@ -247,8 +228,8 @@ export class Rfc6455Protocol implements Protocol {
       } else {
         if (this.state === "open" && !this.#mayBegin()) return;
         input.start = start;
-        const isWhole = end <= input.end && header.fin && this.#message === undefined;
-        if (isWhole && !header.rsv1 && this.#sink === undefined) {
+        const isWhole = end <= input.end && header.fin && !this.#receiver.begun;
+        if (isWhole && !header.rsv1 && !this.#receiver.awaited) {
           input.start = end;
           if (this.state === "open") this.#wholeMessage(start, end);
         } else this.#beginPieces();
@@ -274,40 +255,17 @@ export class Rfc6455Protocol implements Protocol {
     }
   }
 
-  /** Checks that this data frame may stand here; whether its message does not grow too long to be gathered with it. */
+  /** Checks that this data frame may stand here, and whether it may be taken now (see `stalled`). */
   #mayBegin(): boolean {
     const { opcode, length, rsv1 } = this.#header;
-    const message = this.#message;
     // RFC 6455 §5.4
-    if (opcode === Opcode.Continuation && message === undefined) {
+    if (opcode === Opcode.Continuation && !this.#receiver.begun) {
       throw new WsProtocolError(1002, "Continuation frame without a message to continue");
     }
-    if (opcode !== Opcode.Continuation && message !== undefined) {
+    if (opcode !== Opcode.Continuation && this.#receiver.begun) {
       throw new WsProtocolError(1002, "New message begins within a fragmented one");
     }
-    // of a compressed message it is the inflated length that counts
-    const total = length + (message?.length ?? 0);
-    if (rsv1 || (message !== undefined && this.#compressed)) return true;
-    const error = this.#tooLong(total);
-    if (error === undefined) return true;
-    if (this.#isRefused()) throw error;
-    this.stalled = true;
-    return false;
-  }
-
-  /** RFC 6455 §10.4 */
-  #tooLong(total: number): WsProtocolError | undefined {
-    const sink = this.#message === undefined ? this.#sink : this.#message.sink;
-    const limit = sink?.maxMessageSize ?? this.#limits.maxMessageSize;
-    return total <= limit
-      ? undefined
-      : new WsProtocolError(1009, `Message of ${total} bytes or more: at most ${limit} are taken`);
-  }
-
-  /** Whether a message that is too long is to be refused now, or when somebody asks for it as a whole. */
-  #isRefused(): boolean {
-    const sink = this.#message === undefined ? this.#sink : this.#message.sink;
-    return sink !== undefined || this.#events.tooLong?.() !== false;
+    return this.#receiver.admits(length, rsv1);
   }
 
   /** The fast way: a message that is one frame, all of which is in the buffer. */
@@ -328,11 +286,8 @@ export class Rfc6455Protocol implements Protocol {
   /** A frame that is part of a message, or not all here, or compressed: its payload is taken piece by piece. */
   #beginPieces(): void {
     const { opcode, length, maskKey, rsv1 } = this.#header;
-    if (this.state === "open" && this.#message === undefined) {
-      this.#message = new MessageBuilder(opcode === Opcode.Text, this.#sink);
-      this.#sink = undefined;
-      this.#compressed = rsv1;
-      this.#inflated = false;
+    if (this.state === "open" && !this.#receiver.begun) {
+      this.#receiver.begin(opcode === Opcode.Text, rsv1);
     }
     this.#inPayload = true;
     this.#missing = length;
@@ -347,22 +302,19 @@ export class Rfc6455Protocol implements Protocol {
     if (length === 0) return false;
     input.start += length;
     this.#missing -= length;
-    if (this.#message === undefined) return true;
+    if (!this.#receiver.begun) return true; // closing: to be discarded
     const piece = input.bytes.subarray(start, start + length);
     this.#unmask(piece);
-    if (!this.#compressed) this.#message.push(piece, length + this.#missing);
-    else this.#inflate(piece, this.#missing === 0 && this.#header.fin);
+    this.#receiver.take(piece, this.#missing, this.#header.fin);
     return true;
   }
 
   #receiveDirect(piece: Uint8Array): void {
     this.#direct = undefined;
-    const message = this.#message;
     this.#missing -= piece.length;
-    if (message === undefined) return; // closed meanwhile
+    if (!this.#receiver.begun) return; // closed meanwhile
     this.#unmask(piece);
-    if (message.sink === undefined) message.received(piece.length);
-    else message.push(piece, piece.length); // asked for meanwhile
+    this.#receiver.takeFromSpace(piece);
   }
 
   #unmask(piece: Uint8Array): void {
@@ -372,56 +324,8 @@ export class Rfc6455Protocol implements Protocol {
   }
 
   #frameDone(): void {
-    const message = this.#message;
-    if (this.#header.fin && message !== undefined) {
-      if (this.#compressed && !this.#inflated) return this.#inflate(NONE, true);
-      this.#message = undefined;
-      const whole = message.finish();
-      if (whole !== undefined) this.#events.message(whole);
-    }
-    this.#inPayload = false;
-  }
-
-  /** Decoding goes on when the piece is inflated. */
-  #inflate(piece: Uint8Array, last: boolean): void {
-    this.#inflating = this.stalled = true;
-    this.#inflated = last;
-    this.#deflate!.inflater.push(piece, last);
-  }
-
-  #takeInflated(piece: Uint8Array): boolean {
-    const message = this.#message!;
-    try {
-      const error = this.#tooLong(message.length + piece.length);
-      if (error !== undefined && this.#isRefused()) throw error;
-      this.#tooLongInflated = error;
-      return message.push(piece, piece.length) && error === undefined;
-    } catch (error) {
-      if (!(error instanceof WsProtocolError)) throw error;
-      // Failed from outside of zlib's call, which would go on with a stream that is no more.
-      this.#deflate!.inflater.destroy();
-      queueMicrotask(() => this.#deflate!.inflater.events.done(error));
-      return false;
-    }
-  }
-
-  /** Whether what has stalled the decoding still does. */
-  #isHeldUp(): boolean {
-    if (this.#notInflated !== undefined && this.state === "open") throw this.#notInflated;
-    if (!this.#inflating) return false;
-    if (this.#tooLongInflated !== undefined && this.#isRefused()) {
-      if (this.#tooLong(this.#message!.length) !== undefined) throw this.#tooLongInflated;
-      this.#tooLongInflated = undefined; // somebody takes it piece by piece
-    }
-    if (this.#tooLongInflated === undefined) this.#deflate!.inflater.resume();
-    return true;
-  }
-
-  /** What has arrived of a message is of no interest any more. */
-  #dropMessage(): void {
-    this.#message = undefined;
-    this.#inflating = false;
-    this.#deflate?.inflater.destroy();
+    if (this.#header.fin && this.#receiver.begun) this.#receiver.finish();
+    if (!this.stalled) this.#inPayload = false; // otherwise it is finished when zlib is
   }
 
   #control(opcode: number, start: number, end: number): void {
@@ -451,7 +355,7 @@ export class Rfc6455Protocol implements Protocol {
       this.#writer.control(Opcode.Close, encodeClose(error.closeCode, error.message));
     }
     this.state = "closed";
-    this.#dropMessage();
+    this.#receiver.drop();
   }
 
   #assertOpen(): void {

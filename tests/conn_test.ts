@@ -332,6 +332,21 @@ for (const role of ROLES) {
   });
 }
 
+for (const role of ["server", "client"] as const) {
+  Deno.test(`${role}: close() gets past a message that waits to be asked for`, async () => {
+    const { peer, conn } = await RawPeer.against(peerOf(role), { maxMessageSize: 1000 });
+    await peer.write(peer.frame(Opcode.Binary, new Uint8Array(1001)));
+    await peer.write(peer.frame(Opcode.Close, Uint8Array.of(0x0f, 0xa0)));
+    await conn.ready();
+    const closing = conn.close(4001);
+    const [first, payload] = (await peer.next())!;
+    assertEquals([first, payload], [0x88, Uint8Array.of(0x0f, 0xa1)]);
+    if (role === "client") peer.conn.close();
+    assertEquals(await closing, { code: 4000, reason: "", wasClean: true });
+    if (role === "server") peer.conn.close();
+  });
+}
+
 Deno.test("both close at once: each gets the other's code", async () => {
   const { server, client } = await pair();
   const infos = await Promise.all([server.close(4001), client.close(4002)]);
