@@ -358,7 +358,6 @@ export class WsConn implements AsyncDisposable {
   /** TCP is closed: settles everything that is still pending. */
   #ended(cause: unknown): void {
     this.#leave(this.#framing.received === undefined ? connectionLost(cause) : undefined);
-    this.#outgoing.lost(this.#closedError());
     this.#pings.end(this.#closedError());
     this.#finish(this.#closeInfo());
   }

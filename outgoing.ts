@@ -119,16 +119,10 @@ export class Outgoing {
     if (this.#queued === 0) this.#sayClose();
   }
 
-  /** No more can be sent: the peer has closed, or the connection has failed or is lost. */
+  /** The peer has closed, or the connection has failed or is lost: whoever waits to send is told so at once. */
   end(error: Error): void {
-    // a stream that is being aborted ends by itself
-    if (!this.#controller.signal.aborted) this.#controller.error(error);
-    this.unframed = 0;
+    this.#refuseMore(error);
     this.#piecewise?.cancel(error);
-  }
-
-  /** TCP is closed: what still waits to be written never will be. */
-  lost(error: Error): void {
     this.#drained?.reject(error);
     this.#drained = undefined;
   }
@@ -159,8 +153,9 @@ export class Outgoing {
     try {
       await writing;
     } catch (error) {
+      const failure = this.#framing.state === "open" ? error : this.#events.closedError();
       this.#abort();
-      throw error;
+      throw failure;
     }
   }
 
@@ -227,8 +222,14 @@ export class Outgoing {
   #sayClose(): void {
     const { code, reason } = this.#lastWords!;
     this.#framing.close(code, reason);
-    this.end(this.#events.closedError());
+    this.#refuseMore(this.#events.closedError());
     this.#wire.flush();
+  }
+
+  #refuseMore(error: Error): void {
+    // a stream that is being aborted ends by itself
+    if (!this.#controller.signal.aborted) this.#controller.error(error);
+    this.unframed = 0;
   }
 
   /** What still waits to be framed is given up. */

@@ -5,18 +5,9 @@ import {
   assertInstanceOf,
   assertLess,
   assertRejects,
-  assertStrictEquals,
 } from "@std/assert";
 import { toText } from "@std/streams";
-import {
-  isOpenWsConn,
-  isWsConn,
-  type WsConn,
-  WsConnectionClosed,
-  WsConnectionLost,
-  type WsMessage,
-  WsProtocolError,
-} from "../mod.ts";
+import { isOpenWsConn, isWsConn, type WsConn, WsConnectionClosed, type WsMessage } from "../mod.ts";
 import { encodeClose, Opcode } from "../framing/mod.ts";
 import { randomBytes, seeded } from "./helpers/bytes.ts";
 import { pair, RawPeer } from "./helpers/sockets.ts";
@@ -25,9 +16,6 @@ import { pair, RawPeer } from "./helpers/sockets.ts";
 async function finish(...conns: WsConn[]): Promise<void> {
   await Promise.all(conns.map((conn) => conn.close()));
 }
-
-const ROLES = ["server", "client"] as const;
-const peerOf = (role: "server" | "client") => role === "server" ? "client" : "server";
 
 Deno.test("text and binary of every length go both ways, in order", async () => {
   const { server, client } = await pair({ maxMessageSize: 1 << 25 }, { maxMessageSize: 1 << 25 });
@@ -215,154 +203,6 @@ Deno.test("await using closes with 1000", async () => {
     assertEquals(conn.closed, false);
   }
   assertEquals(await server.finished, { code: 1000, reason: "", wasClean: true });
-});
-
-// The end of life
-
-for (const role of ROLES) {
-  Deno.test(`${role}: closes with code and reason; both sides tell the same story (RFC 6455 §7)`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role));
-    const closed = conn.close(4321, "why");
-    assert(conn.closed);
-    assertEquals(await peer.next(), [0x88, encodeClose(4321, "why")]);
-    await peer.send(Opcode.Text, "too late");
-    await peer.send(Opcode.Close, encodeClose(4321));
-    if (role === "client") peer.conn.close(); // §7.1.1: the client waits for the server to do so
-    else await peer.end();
-    assertEquals(await closed, { code: 4321, reason: "", wasClean: true });
-    assertEquals(await conn.recv(), null);
-    const error = await assertRejects(() => conn.send("x"), WsConnectionClosed, "Cannot send");
-    assertInstanceOf(error, WsConnectionClosed);
-    assertStrictEquals(await conn.close(), await conn.finished);
-    peer[Symbol.dispose]();
-  });
-
-  Deno.test(`${role}: answers a Close that stands behind unread messages, and keeps these`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role));
-    await peer.send(Opcode.Text, "one");
-    await peer.send(Opcode.Text, "two");
-    await peer.send(Opcode.Close, encodeClose(1001, "leaving"));
-    assertEquals(await peer.next(), [0x88, encodeClose(1001, "leaving")]);
-    if (role === "client") peer.conn.close();
-    assertEquals(await conn.finished, { code: 1001, reason: "leaving", wasClean: true });
-    assertEquals([await conn.recv(), await conn.recv(), await conn.recv()], ["one", "two", null]);
-    const error = await assertRejects(() => conn.send("x"), WsConnectionClosed);
-    assertEquals(error.message, 'Cannot send: the connection is closed (1001 "leaving")');
-    peer[Symbol.dispose]();
-  });
-
-  Deno.test(`${role}: a peer that never answers the Close is left after closeTimeout`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role), { closeTimeout: 0.05 });
-    assertEquals(await conn.close(), { code: 1006, reason: "", wasClean: false });
-    peer[Symbol.dispose]();
-  });
-
-  Deno.test(`${role}: a peer that answers the Close but keeps TCP open is left after closeTimeout`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role), { closeTimeout: 0.05 });
-    const closed = conn.close();
-    await peer.send(Opcode.Close, encodeClose(1000));
-    assertEquals(await closed, { code: 1000, reason: "", wasClean: true });
-    peer[Symbol.dispose]();
-  });
-
-  Deno.test(`${role}: a peer that keeps sending after our Close is left after closeTimeout`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role), { closeTimeout: 0.1 });
-    const closed = conn.close();
-    const flood = peer.frame(Opcode.Binary, new Uint8Array(100_000));
-    await assertRejects(async () => {
-      for (;;) await peer.write(flood);
-    });
-    assertEquals((await closed).code, 1006);
-    peer[Symbol.dispose]();
-  });
-
-  Deno.test(`${role}: a connection lost gives the messages before, then WsConnectionLost`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role));
-    await peer.send(Opcode.Text, "one");
-    await peer.send(Opcode.Text, "two");
-    await conn.ready();
-    peer.conn.close();
-    assertEquals(await conn.finished, { code: 1006, reason: "", wasClean: false });
-    assertEquals([await conn.recv(), await conn.recv()], ["one", "two"]);
-    await conn.ready();
-    await assertRejects(() => conn.recv(), WsConnectionLost, "without a Close frame");
-    await assertRejects(() => conn.recv(), WsConnectionLost);
-    await assertRejects(() => conn.send("x"), WsConnectionClosed);
-  });
-
-  Deno.test(`${role}: a recv that waits is told of the loss`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role));
-    const waiting = conn.recv();
-    peer.conn.close();
-    await assertRejects(() => waiting, WsConnectionLost);
-    await conn.finished;
-  });
-
-  Deno.test(`${role}: a half-closed peer is a lost one`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role));
-    await peer.conn.closeWrite();
-    await assertRejects(() => conn.recv(), WsConnectionLost);
-    assertEquals((await conn.finished).code, 1006);
-    peer[Symbol.dispose]();
-  });
-
-  Deno.test(`${role}: a protocol error is answered, and told behind the messages before it`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role));
-    await peer.write(peer.frame(Opcode.Text, "one"));
-    await peer.write(peer.frame(3, "x"));
-    const [first, payload] = (await peer.next())!;
-    assertEquals([first, payload[0]! << 8 | payload[1]!], [0x88, 1002]);
-    assertEquals(await peer.next(), null); // no more will come
-    assertEquals(await conn.recv(), "one");
-    const error = await assertRejects(() => conn.recv(), WsProtocolError, "Opcode 3 is reserved");
-    assertEquals(error.closeCode, 1002);
-    peer.conn.close();
-    assertEquals(await conn.finished, { code: 1006, reason: "", wasClean: false });
-  });
-
-  Deno.test(`${role}: our Close reaches a peer that is still sending when it breaks the protocol`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role), { maxMessageSize: 1000 });
-    const received = assertRejects(() => conn.recv(), WsProtocolError, "at most 1000");
-    await peer.write(peer.frame(Opcode.Binary, new Uint8Array(5_000_000)));
-    const [first, payload] = (await peer.next())!;
-    assertEquals([first, payload[0]! << 8 | payload[1]!], [0x88, 1009]);
-    peer.conn.close();
-    await conn.finished;
-    await received;
-  });
-}
-
-for (const role of ["server", "client"] as const) {
-  Deno.test(`${role}: close() gets past a message that waits to be asked for`, async () => {
-    const { peer, conn } = await RawPeer.against(peerOf(role), { maxMessageSize: 1000 });
-    await peer.write(peer.frame(Opcode.Binary, new Uint8Array(1001)));
-    await peer.write(peer.frame(Opcode.Close, Uint8Array.of(0x0f, 0xa0)));
-    await conn.ready();
-    const closing = conn.close(4001);
-    const [first, payload] = (await peer.next())!;
-    assertEquals([first, payload], [0x88, Uint8Array.of(0x0f, 0xa1)]);
-    if (role === "client") peer.conn.close();
-    assertEquals(await closing, { code: 4000, reason: "", wasClean: true });
-    if (role === "server") peer.conn.close();
-  });
-}
-
-Deno.test("both close at once: each gets the other's code", async () => {
-  const { server, client } = await pair();
-  const infos = await Promise.all([server.close(4001), client.close(4002)]);
-  assertEquals(infos.map((info) => info.code), [4002, 4001]);
-  assert(infos.every((info) => info.wasClean));
-});
-
-Deno.test("wrong codes and reasons are RangeErrors and close nothing", async () => {
-  const { server, client } = await pair();
-  await assertRejects(() => client.close(1006), RangeError, "reserved");
-  await assertRejects(() => client.close(2000), RangeError);
-  await assertRejects(() => client.close(1000, "x".repeat(124)), RangeError, "124 bytes");
-  await client.send("still open");
-  assertEquals(await server.recv(), "still open");
-  await finish(client, server);
-  await assertRejects(() => client.close(5), RangeError);
 });
 
 // Back-pressure
