@@ -19,6 +19,7 @@
  * @module
  */
 import { concat } from "@std/bytes";
+import type { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
 // persistent zlib streams: CompressionStream can neither flush a message nor keep its window for the next
 import { constants, createDeflateRaw, createInflateRaw } from "node:zlib";
@@ -79,7 +80,11 @@ export class MessageDeflate {
   /** Inflates what the peer sends. */
   readonly inflater: Inflater;
 
-  /** @param options What was agreed on, and how hard to try. */
+  /**
+   * Takes no memory of zlib's yet.
+   *
+   * @param options What was agreed on, and how hard to try.
+   */
   constructor(options: MessageDeflateOptions = {}) {
     this.threshold = options.threshold ?? 1024;
     this.deflater = new Deflater(options);
@@ -139,7 +144,7 @@ export class Deflater {
       level: level ?? constants.Z_DEFAULT_COMPRESSION,
       memLevel: memLevel ?? 8,
     });
-    stream.on("data", (piece: Uint8Array) => this.#pieces.push(piece));
+    stream.on("data", (piece: Buffer) => this.#pieces.push(bytesOf(piece)));
     return stream;
   }
 
@@ -217,7 +222,7 @@ export class Inflater {
     const stream = createInflateRaw({ windowBits: this.#options.windowBits ?? 15 });
     stream.on(
       "data",
-      (piece: Uint8Array) => this.#stream === stream && this.#output(stream, piece),
+      (piece: Buffer) => this.#stream === stream && this.#output(stream, bytesOf(piece)),
     );
     stream.on("error", ({ message }: Error) => {
       if (this.#stream !== stream) return;
@@ -285,4 +290,9 @@ export class Inflater {
     const again = this.#stream = this.#open();
     setImmediate(() => this.#stream === again && this.#write(rest));
   }
+}
+
+/** The same bytes as a mere `Uint8Array`: `slice` of a `Buffer` does not copy. */
+function bytesOf({ buffer, byteOffset, length }: Buffer): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }
