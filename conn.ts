@@ -370,7 +370,7 @@ export class WsConn implements AsyncDisposable {
       : { ...received, wasClean: state === "closed" && error === undefined };
   }
 
-  #closedError(cause?: Error): WsConnectionClosed {
+  #closedError(cause: Error | undefined = this.#framing.error): WsConnectionClosed {
     const info = this.#framing.received === undefined ? undefined : this.#closeInfo();
     return new WsConnectionClosed(info, cause === undefined ? undefined : { cause });
   }

@@ -79,14 +79,15 @@ export class Incoming {
   }
 
   #recvNow(): Promise<WsMessage | null> {
+    let reader;
     try {
-      this.#reader ??= this.stream.getReader();
+      reader = this.#lock();
     } catch (error) {
       return Promise.reject(error);
     }
     this.#pending++;
     if (this.#isDry) this.wire.runDry();
-    return this.#reader.read().then(this.#received, this.#receiveFailed);
+    return reader.read().then(this.#received, this.#receiveFailed);
   }
 
   readonly #received = ({ value, done }: ReadableStreamReadResult<WsMessage>): WsMessage | null => {
@@ -111,24 +112,36 @@ export class Incoming {
   }
 
   /** Asks for a message when all that was asked for before has come. */
-  #inTurn<T>(ask: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
     let before = this.#turn;
     if (before === undefined && this.#pending > 0) {
       this.#allTaken = Promise.withResolvers();
       before = this.#allTaken.promise;
     }
-    const asked = before === undefined ? ask() : before.then(ask);
-    const turn = asked.then(ignore, ignore).then(() => {
-      if (this.#turn === turn) this.#turn = undefined;
-    });
+    const { promise: turn, resolve } = Promise.withResolvers<void>();
     this.#turn = turn;
-    return asked;
+    try {
+      if (before !== undefined) await before;
+      return await ask();
+    } finally { // before the caller goes on, who may then lock `stream`
+      if (this.#turn === turn) this.#turn = undefined;
+      resolve();
+    }
+  }
+
+  /** Keeps others from reading from `stream`. */
+  #lock(): ReadableStreamDefaultReader<WsMessage> {
+    if (this.#reader === undefined) {
+      this.#reader = this.stream.getReader();
+      this.#exposed = false;
+    }
+    return this.#reader;
   }
 
   async #nextStream(maxMessageSize: number): Promise<WsMessageStream | null> {
-    const reader = this.#reader ??= this.stream.getReader();
-    this.#exposed = false;
-    if (this.#isDry) {
+    const reader = this.#lock();
+    await this.#piecewise?.over; // what still comes belongs to the stream before
+    if (this.#isDry && !this.#ended) {
       const { wire } = this;
       this.#waitsLong = false;
       const message = this.#piecewise = new IncomingMessage(maxMessageSize, () => wire.readOn());
@@ -152,6 +165,7 @@ export class Incoming {
   tooLong(): boolean {
     if (this.#pending > 0 || this.#exposed) return true;
     this.#waitsLong = true; // until it is asked for, by `recv` or by `recvStream`
+    this.#wakeReady();
     return false;
   }
 
@@ -199,9 +213,9 @@ export class Incoming {
       if (this.#isDry) this.#controller.error(this.#failure);
       return undefined;
     }
-    this.#pulling = Promise.withResolvers();
-    this.wire.readOn();
-    return this.#pulling.promise;
+    const { promise } = this.#pulling = Promise.withResolvers<void>();
+    this.wire.readOn(); // may come to the end of the connection at once
+    return promise;
   }
 
   #pulled(): void {
@@ -215,8 +229,6 @@ export class Incoming {
     this.#readiness = undefined;
   }
 }
-
-function ignore(): void {}
 
 /** Closes a stream that may have been cancelled already. */
 function closeQuietly(controller: ReadableStreamDefaultController): void {

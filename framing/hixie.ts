@@ -57,9 +57,6 @@ export class HixieProtocol implements Protocol {
   error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output = new Output();
-  /** Whether a message waits for somebody to ask for it, because it is too long to gather. */
-  stalled = false;
-
   readonly #mode: FramingMode;
   readonly #events: ProtocolEvents;
   readonly #limits: ProtocolLimits;
@@ -67,6 +64,12 @@ export class HixieProtocol implements Protocol {
   #place: Place = "type";
   #type = 0;
   #message: MessageBuilder | undefined;
+  /** Whether a message waits for somebody to ask for it, because it is too long to gather. */
+  #tooLongWaits = false;
+  /** Whether messages have been delivered in this call of {@linkcode receive}: what ends the connection waits then. */
+  #delivered = false;
+  #closeWaits = false;
+  #failure: WsProtocolError | undefined;
   /** Takes the next message piece by piece. */
   #sink: MessageSink | undefined;
   #missing = 0;
@@ -93,6 +96,14 @@ export class HixieProtocol implements Protocol {
     this.#limits = limits;
   }
 
+  /**
+   * Whether bytes wait to be decoded: for somebody to ask for a message too long to gather; or, if they end the
+   * connection, for the messages before them to be answered.
+   */
+  get stalled(): boolean {
+    return this.#tooLongWaits || this.#closeWaits || this.#failure !== undefined;
+  }
+
   /** The buffer that the next bytes are to be read into. */
   space(): Uint8Array {
     return this.#input.space();
@@ -102,15 +113,22 @@ export class HixieProtocol implements Protocol {
   receive(length: number): void {
     const input = this.#input;
     if (length > 0) input.received(length);
-    this.stalled = false;
+    this.#delivered = this.#tooLongWaits = false;
     try {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#closeWaits) this.#closeReceived();
       while (input.start < input.end && this.state !== "closed" && !this.stalled) this.#step();
     } catch (error) {
       if (!(error instanceof WsProtocolError)) throw error;
-      this.error = this.state === "open" ? error : undefined;
-      this.state = "closed";
+      this.#failure = this.#delivered ? error : undefined;
+      if (!this.#delivered) this.#fail(error);
     }
     if (this.state === "closed") input.clear();
+  }
+
+  #fail(error: WsProtocolError): void {
+    this.error = this.state === "open" ? error : undefined;
+    this.state = "closed";
   }
 
   /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
@@ -189,8 +207,8 @@ export class HixieProtocol implements Protocol {
       const expected = delimited ? length : this.#missing;
       if (this.#message !== undefined) {
         const { length: before, sink } = this.#message;
-        this.stalled = this.#mustWait(before + expected, sink);
-        if (this.stalled) return;
+        this.#tooLongWaits = this.#mustWait(before + expected, sink);
+        if (this.#tooLongWaits) return;
         this.#message.push(input.bytes.subarray(input.start, until), expected);
       }
     } else if (delimited) this.#checkSize(this.#count += length);
@@ -230,7 +248,10 @@ export class HixieProtocol implements Protocol {
     if (this.#mode === "old" || this.state !== "open") this.#checkSize(this.#missing);
     else this.#mustWait(this.#missing, this.#sink); // throws as soon as it is known
     if (base128 ? byte >= 0x80 : this.#count < 8) return;
-    if (this.#isClose()) return this.#closeReceived();
+    if (this.#isClose()) {
+      this.#closeWaits = this.#delivered;
+      return this.#closeWaits ? undefined : this.#closeReceived();
+    }
     if (this.#mode === "new") {
       if (this.#type === 0x00) {
         throw new WsProtocolError(1002, "Closing frame has a length, which must be 0");
@@ -252,6 +273,7 @@ export class HixieProtocol implements Protocol {
     const message = this.#message;
     this.#message = undefined;
     const whole = message?.finish();
+    if (message !== undefined) this.#delivered = true;
     if (whole !== undefined) this.#events.message(whole);
   }
 
@@ -269,6 +291,7 @@ export class HixieProtocol implements Protocol {
   }
 
   #closeReceived(): void {
+    this.#closeWaits = false;
     if (this.state === "open") this.#appendClose();
     this.#closed();
   }

@@ -102,13 +102,17 @@ export class MessageReceiver {
     else this.#message!.push(piece, piece.length); // asked for meanwhile
   }
 
-  /** The last frame is complete: delivers the message, unless that has to wait for zlib. */
-  finish(): void {
+  /** The last frame is complete: delivers the message, unless that has to wait for zlib. Returns whether it has. */
+  finish(): boolean {
     const message = this.#message!;
-    if (this.#compressed && !this.#inflated) return this.#inflate(NONE, true);
+    if (this.#compressed && !this.#inflated) {
+      this.#inflate(NONE, true);
+      return false;
+    }
     this.#message = undefined;
     const whole = message.finish();
     if (whole !== undefined) this.#events.message(whole);
+    return true;
   }
 
   /** Looks whether what has stalled it still does. */

@@ -79,6 +79,10 @@ export class Rfc6455Protocol implements Protocol {
   #maskKey = 0;
   /** The last {@linkcode space}, if it was a place in the message itself. */
   #direct: Uint8Array | undefined;
+  /** Whether messages have been delivered in this call of {@linkcode receive}: what ends the connection waits then. */
+  #delivered = false;
+  #endWaits = false;
+  #failure: WsProtocolError | undefined;
   /** The payload of the Ping to answer once the peer reads again. */
   #pongHeld: Uint8Array<ArrayBuffer> | undefined;
 
@@ -103,9 +107,12 @@ export class Rfc6455Protocol implements Protocol {
     this.#writer = new FrameWriter(this.output, role === "client");
   }
 
-  /** Whether bytes wait to be decoded: for zlib, or for somebody to ask for a message too long to gather. */
+  /**
+   * Whether bytes wait to be decoded: for zlib; for somebody to ask for a message too long to gather; or, if they end the
+   * connection, for the messages before them to be answered.
+   */
   get stalled(): boolean {
-    return this.#receiver.stalled;
+    return this.#receiver.stalled || this.#endWaits;
   }
 
   /** The buffer that the next bytes are to be read into. */
@@ -120,14 +127,19 @@ export class Rfc6455Protocol implements Protocol {
 
   /** Decodes the next `length` bytes, which have been read into {@linkcode space}. Never throws: see `state` and `error`. */
   receive(length: number): void {
+    this.#delivered = this.#endWaits = false;
     try {
+      if (this.#failure !== undefined) throw this.#failure;
       if (this.#direct !== undefined) this.#receiveDirect(this.#direct.subarray(0, length));
       else if (length > 0) this.#input.received(length);
-      if (this.stalled) this.#receiver.resume();
+      if (this.#receiver.stalled) this.#receiver.resume();
       this.#decode();
     } catch (error) {
       if (!(error instanceof WsProtocolError)) throw error;
-      this.#fail(error);
+      if (this.#delivered && this.state === "open") {
+        this.#failure = error;
+        this.#endWaits = true;
+      } else this.#fail(error);
     }
     if (this.state === "closed") this.#input.clear();
   }
@@ -223,6 +235,8 @@ export class Rfc6455Protocol implements Protocol {
       if (header.opcode >= Opcode.Close) {
         // A control frame is so short that its header may be read again when more of it has come.
         if (end > input.end) return;
+        this.#endWaits = header.opcode === Opcode.Close && this.#delivered;
+        if (this.#endWaits) return;
         input.start = end;
         this.#control(header.opcode, start, end);
       } else {
@@ -274,13 +288,18 @@ export class Rfc6455Protocol implements Protocol {
     const { opcode, maskKey } = this.#header;
     // Unmasking touches every byte anyway, and says on the way whether it is ASCII.
     const seen = this.#isServer ? applyMask(bytes, start, end, maskKey) : -1;
-    if (opcode === Opcode.Binary) return this.#events.message(bytes.slice(start, end));
+    if (opcode === Opcode.Binary) return this.#deliver(bytes.slice(start, end));
     const text = (seen & 0x80808080) === 0
       ? this.#input.ascii(start, end)
       : decodeUtf8(bytes.subarray(start, end));
     // RFC 6455 §8.1
     if (text === undefined) throw new WsProtocolError(1007, "Text message is not valid UTF-8");
-    this.#events.message(text);
+    this.#deliver(text);
+  }
+
+  #deliver(message: WsMessage): void {
+    this.#delivered = true;
+    this.#events.message(message);
   }
 
   /** A frame that is part of a message, or not all here, or compressed: its payload is taken piece by piece. */
@@ -324,7 +343,7 @@ export class Rfc6455Protocol implements Protocol {
   }
 
   #frameDone(): void {
-    if (this.#header.fin && this.#receiver.begun) this.#receiver.finish();
+    if (this.#header.fin && this.#receiver.begun && this.#receiver.finish()) this.#delivered = true;
     if (!this.stalled) this.#inPayload = false; // otherwise it is finished when zlib is
   }
 

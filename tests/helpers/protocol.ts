@@ -34,6 +34,7 @@ export class Side {
       const part = bytes.subarray(0, space.length);
       space.set(part);
       this.protocol.receive(part.length);
+      if (this.protocol.stalled) this.protocol.receive(0);
       bytes = bytes.subarray(part.length);
     }
   }
