@@ -139,7 +139,8 @@ export class HixieProtocol implements Protocol {
 
   /** The peer has ended TCP, which is how hixie-75 closes. */
   end(): void {
-    if (this.version === "hixie-75" && this.#place === "type") this.#closed();
+    const between = this.#place === "type" && this.state !== "closed";
+    if (this.version === "hixie-75" && between) this.#closed();
   }
 
   /** Appends a message to the output. In the state `open` only. */
@@ -204,17 +205,28 @@ export class HixieProtocol implements Protocol {
     const length = until - input.start;
     if (this.#place === "text") {
       // announced, unless the end is only marked
-      const expected = delimited ? length : this.#missing;
-      if (this.#message !== undefined) {
-        const { length: before, sink } = this.#message;
-        this.#tooLongWaits = this.#mustWait(before + expected, sink);
-        if (this.#tooLongWaits) return;
-        this.#message.push(input.bytes.subarray(input.start, until), expected);
-      }
+      if (!this.#takeText(length, delimited ? length : this.#missing)) return;
     } else if (delimited) this.#checkSize(this.#count += length);
     if (!delimited) this.#missing -= length;
     input.start = until + (found === -1 ? 0 : 1);
     if (found !== -1 || (!delimited && this.#missing === 0)) this.#finish();
+  }
+
+  /** Takes the next `length` bytes of a text, unless it grows too long with the `expected`. */
+  #takeText(length: number, expected: number): boolean {
+    const message = this.#message;
+    if (message === undefined) return true; // closing: it is discarded
+    const { bytes, start } = this.#input;
+    const room = this.#limit(message.sink) - message.length;
+    if (expected === length && room > 0 && room < length) {
+      // what still fits may be invalid, which shows first however the text is cut
+      message.push(bytes.subarray(start, start + room), room);
+      this.#input.start += room;
+      return false;
+    }
+    this.#tooLongWaits = this.#mustWait(message.length + expected, message.sink);
+    if (!this.#tooLongWaits) message.push(bytes.subarray(start, start + length), expected);
+    return !this.#tooLongWaits;
   }
 
   #begin(type: number): void {
@@ -279,10 +291,14 @@ export class HixieProtocol implements Protocol {
 
   /** Whether a message of so many bytes must wait for somebody to ask for it; throws if it is refused. */
   #mustWait(size: number, sink: MessageSink | undefined): boolean {
-    const limit = sink?.maxMessageSize ?? this.#limits.maxMessageSize;
+    const limit = this.#limit(sink);
     if (size <= limit) return false;
     if (sink !== undefined || this.#events.tooLong?.() !== false) throw tooLong(size, limit);
     return true;
+  }
+
+  #limit(sink: MessageSink | undefined): number {
+    return sink?.maxMessageSize ?? this.#limits.maxMessageSize;
   }
 
   #checkSize(size: number): void {

@@ -1,6 +1,6 @@
 import { concat, indexOfNeedle } from "@std/bytes";
 import { WsHandshakeError } from "./error.ts";
-import { type Head, isDigits, listHas } from "./head.ts";
+import { type Head, isDigits, listOf, trimOws } from "./head.ts";
 
 const CRLF = Uint8Array.of(0x0d, 0x0a);
 /** The longest line of chunk size, or of trailers, that is taken. */
@@ -25,12 +25,18 @@ export class BodyDecoder {
    * @param untilEnd Whether a body without a given length goes on to the end of the connection, as a response's does.
    */
   constructor({ headers }: Head, untilEnd: boolean) {
-    this.#chunked = listHas(headers, "transfer-encoding", "chunked");
+    const coding = listOf(headers, "transfer-encoding").at(-1);
+    this.#chunked = coding?.toLowerCase() === "chunked";
+    // RFC 9112 §6.3, item 4: how long the body is cannot be told, unless it goes on to the end
+    if (coding !== undefined && !this.#chunked && !untilEnd) {
+      throw new WsHandshakeError(400, `The last Transfer-Encoding is not chunked: ${coding}`);
+    }
     const length = headers.get("content-length");
     if (length !== null && !(isDigits(length) && length.length <= 15)) {
       throw new WsHandshakeError(400, `Content-Length is malformed: ${JSON.stringify(length)}`);
     }
-    this.#left = this.#chunked ? 0 : length !== null ? Number(length) : untilEnd ? Infinity : 0;
+    const given = coding === undefined && length !== null;
+    this.#left = this.#chunked ? 0 : given ? Number(length) : untilEnd ? Infinity : 0;
     this.done = !this.#chunked && this.#left === 0;
   }
 
@@ -67,7 +73,8 @@ export class BodyDecoder {
     const before = this.#line.length;
     const text = concat([this.#line, bytes.subarray(0, MAX_LINE + 2)]);
     const end = indexOfNeedle(text, CRLF);
-    if (end > MAX_LINE || (end === -1 && text.length > MAX_LINE)) throw malformed();
+    // the last byte that is here may be the CR of the line's end
+    if (end > MAX_LINE || (end === -1 && text.length > MAX_LINE + 1)) throw malformed();
     if (end === -1) {
       this.#line = text;
       return bytes.subarray(text.length - before);
@@ -84,7 +91,9 @@ export class BodyDecoder {
       if (line !== "") throw malformed();
       this.#state = "size";
     } else {
-      const size = line.split(";")[0]!.trim();
+      const [first, ...extensions] = line.split(";");
+      // RFC 9112 §7.1: white space stands before an extension only
+      const size = extensions.length > 0 ? trimOws(first!) : first!;
       if (!/^[\da-f]{1,12}$/i.test(size)) throw malformed();
       this.#left = parseInt(size, 16);
       this.#state = this.#left === 0 ? "trailer" : "data";

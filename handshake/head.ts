@@ -162,9 +162,15 @@ export function checkedHeaders(init: HeadersInit | undefined): Headers {
 /** The elements of a header that is a comma-separated list (RFC 9110 §5.6.1). */
 export function listOf(headers: Headers, name: string): string[] {
   const value = headers.get(name);
-  return value === null
-    ? []
-    : value.split(",").map((item) => item.trim()).filter((item) => item !== "");
+  return value === null ? [] : value.split(",").map(trimOws).filter((item) => item !== "");
+}
+
+/** `text` without the white space around it: spaces and tabs, and nothing else (RFC 9110 §5.6.3). */
+export function trimOws(text: string): string {
+  let start = 0, end = text.length;
+  while (start < end && (text[start] === " " || text[start] === "\t")) start++;
+  while (end > start && (text[end - 1] === " " || text[end - 1] === "\t")) end--;
+  return text.slice(start, end);
 }
 
 /** Whether such a list has this element, in any letter case. */

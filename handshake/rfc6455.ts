@@ -132,6 +132,9 @@ export function checkResponse(
   }
 }
 
+/** RFC 9110 §7.2 and RFC 3986 §3.2.2: an IP literal or a name, and a port. Linear: no two parts can begin alike. */
+const HOST = /^(?:\[[\da-f:.]+\]|(?:[\w.~!$&'()*+;=-]|%[\da-f]{2})*)(?::\d*)?$/i;
+
 /** Whether a request asks for a WebSocket at all; otherwise it is plain HTTP. */
 export function isUpgrade(request: RequestHead): boolean {
   return listHas(request.headers, "upgrade", "websocket");
@@ -144,9 +147,10 @@ export function checkHttp({ version, headers }: RequestHead): void {
     throw new WsHandshakeError(505, "HTTP version must be 1.1");
   }
   const host = headers.get("host");
-  // RFC 9112 §3.2: a request without Host, or with more than one, is refused.
-  if (host === null || host.includes(",")) {
-    throw new WsHandshakeError(400, "Request must have one Host header");
+  // RFC 9112 §3.2: a request without Host, with more than one (they stand here joined by ", "), or with one that is
+  // not of this form, is refused.
+  if (host === null || !HOST.test(host)) {
+    throw new WsHandshakeError(400, "Request must have one Host header, of the form host:port");
   }
   // RFC 9112 §6.1: both together is how a request is smuggled past a proxy.
   if (headers.has("transfer-encoding") && headers.has("content-length")) {
@@ -202,12 +206,7 @@ export function checkRequest({ headers }: RequestHead): string {
 }
 
 function isKey(key: string): boolean {
-  if (key.length !== 24) return false;
-  try {
-    return atob(key).length === 16;
-  } catch {
-    return false;
-  }
+  return /^[\w+/]{22}==$/.test(key) && !key.includes("_"); // RFC 4648 §4
 }
 
 /** The subprotocols that a client offers, in its order (RFC 6455 §4.2.1, item 8). */
