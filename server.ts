@@ -23,15 +23,31 @@ import type { WsConn } from "./conn.ts";
 import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 import { CloseCode, WsProtocolError } from "./framing/mod.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
-import { closeNow } from "./transport.ts";
+import { formatRefusal } from "./handshake/http.ts";
+import { closeGently, closeNow, writeAll } from "./transport.ts";
 
 export { type ConnHeaders, type RequestInfo, wsAccept, type WsAcceptOptions } from "./accept.ts";
 export type { Origins } from "./handshake/origin.ts";
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
-export { type CloseInfo, type WsMessage, WsProtocolError } from "./framing/mod.ts";
+export {
+  type CloseInfo,
+  type WsMessage,
+  type WsMessageType,
+  WsProtocolError,
+} from "./framing/mod.ts";
+export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts";
+export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
+export type { WsMessageSource } from "./outgoing_message.ts";
+
+/** What a connection over the limit is told, in seconds: by then, a flood of openings has timed out by default. */
+const RETRY_AFTER = 10;
+/** How many connections over the limit may wait at once for their peers to read why; more are closed unanswered. */
+const MAX_REFUSING = 128;
+/** How long a connection over the limit is kept at most, in ms: it can be told only after its TLS handshake. */
+const REFUSING_PATIENCE = 2000;
 
 /**
  * Takes care of one connection. When the promise it returns settles, the connection is closed: with 1000, or with 1011
@@ -54,6 +70,12 @@ export interface WsServeOptions<S = undefined> extends WsAcceptOptions<S> {
    * net.core.somaxconn). Default: 511.
    */
   maxWaiting?: number | undefined;
+  /**
+   * How many connections are held at once, at least 1: those that are open or closing, and those whose request is still
+   * being read or answered. One more is refused as soon as it is accepted, with 503 and `Retry-After: 10`; a flood of
+   * them (over 128 at once) is closed without an answer. Default: Infinity, as many as the system has descriptors for.
+   */
+  maxConnections?: number | undefined;
   /**
    * Makes the listener, instead of `Deno.listen` or `Deno.listenTls`: for a Unix socket, a listener bound already, or one in
    * memory. Is given the address and backlog that were asked for.
@@ -128,9 +150,12 @@ export class WsServer implements AsyncDisposable {
   readonly #settings: AcceptSettings<unknown>;
   readonly #listener: Deno.Listener;
   readonly #secure: boolean;
+  readonly #maxConnections: number;
   readonly #connections = new Set<WsConn>();
   /** Connections that are no WebSockets yet: whether their request is still being read, or is being answered. */
   readonly #opening = new Map<Deno.Conn, "reading" | "answering">();
+  /** Those over the limit, which are being told. */
+  readonly #refusing = new Set<Deno.Conn>();
   /** Those that shutting down has closed, which is nobody's error. */
   readonly #cutOff = new Set<Deno.Conn>();
   /** One for each connection, until nothing of it is left. */
@@ -146,7 +171,7 @@ export class WsServer implements AsyncDisposable {
    * @param options As those of {@linkcode wsServe}.
    */
   constructor(handler: WsHandler<unknown>, options: WsServeOptions<unknown>) {
-    const { hostname = "0.0.0.0", cert, key, signal } = options;
+    const { hostname = "0.0.0.0", cert, key, signal, maxConnections = Infinity } = options;
     this.#handler = handler;
     this.#options = options;
     this.#settings = acceptSettings(options);
@@ -154,6 +179,10 @@ export class WsServer implements AsyncDisposable {
     if (!this.#secure && (cert ?? key) !== undefined) {
       throw new TypeError(`Cannot serve TLS with only "${cert ? "cert" : "key"}": it takes both`);
     }
+    if (!(maxConnections >= 1)) {
+      throw new RangeError(`maxConnections must be at least 1: current value is ${maxConnections}`);
+    }
+    this.#maxConnections = maxConnections;
     signal?.throwIfAborted();
     const where = {
       hostname,
@@ -220,6 +249,7 @@ export class WsServer implements AsyncDisposable {
     await Promise.race([Promise.all(this.#tasks), late]);
     clearTimeout(timer);
     for (const conn of this.#opening.keys()) this.#cut(conn);
+    this.#refusing.forEach(closeNow);
     await Promise.all(Array.from(this.#connections, (conn) => conn.finished));
     this.#finish();
   }
@@ -233,11 +263,17 @@ export class WsServer implements AsyncDisposable {
     while (this.#shutdown === undefined) {
       try {
         const conn = await this.#listener.accept();
-        const task = this.#serve(conn);
+        const taken = this.#connections.size + this.#opening.size;
+        const task = taken < this.#maxConnections ? this.#serve(conn) : this.#refuse(conn);
         this.#tasks.add(task);
         void task.then(() => this.#tasks.delete(task));
       } catch (error) {
         if (this.#shutdown !== undefined) return;
+        if (isGone(error)) {
+          const message = "The client reset the connection before it was accepted";
+          this.#report(new WsHandshakeError(400, message, { cause: error }));
+          continue; // which is no reason to let the next one wait
+        }
         this.#report(error);
         if (error instanceof Deno.errors.BadResource) return void this.shutdown(); // the listener is gone
         // out of file descriptors, most likely: connections have to end before another can be accepted
@@ -281,6 +317,28 @@ export class WsServer implements AsyncDisposable {
     await ended;
   }
 
+  /** Refuses a connection over the limit without reading its request; never rejects. */
+  async #refuse(transport: Deno.Conn): Promise<void> {
+    const message = `The server is full: maxConnections is ${this.#maxConnections}`;
+    const error = new WsHandshakeError(503, message, {
+      headers: { "Retry-After": `${RETRY_AFTER}` },
+    });
+    this.#report(error);
+    if (this.#refusing.size >= MAX_REFUSING) return closeNow(transport);
+    this.#refusing.add(transport);
+    const timer = setTimeout(() => closeNow(transport), REFUSING_PATIENCE);
+    try {
+      await writeAll(transport, formatRefusal(error));
+      await closeGently(transport);
+    } catch {
+      // the peer is gone, or its time is up
+    } finally {
+      clearTimeout(timer);
+      closeNow(transport);
+      this.#refusing.delete(transport);
+    }
+  }
+
   #report(error: unknown): void {
     const { onError = printBugs } = this.#options;
     try {
@@ -289,6 +347,12 @@ export class WsServer implements AsyncDisposable {
       console.error(thrown);
     }
   }
+}
+
+/** Whether accepting failed because of the one connection that was to be accepted. */
+function isGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.ConnectionAborted;
 }
 
 /** The default `onError`. */

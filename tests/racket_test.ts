@@ -360,10 +360,10 @@ for (const role of ["server", "client"] as const) {
     const finished = conn.finished.then(() => true);
     for (let over = false; !over;) {
       await busy.client.ping();
-      over = await Promise.race([
-        finished,
-        new Promise<false>((done) => setTimeout(done, 20, false)),
-      ]);
+      let timer;
+      const soon = new Promise<false>((done) => timer = setTimeout(done, 20, false));
+      over = await Promise.race([finished, soon]);
+      clearTimeout(timer);
     }
     const [first, payload] = (await peer.next())!;
     assertEquals([first, payload[0]! << 8 | payload[1]!], [0x88, 1001]);
