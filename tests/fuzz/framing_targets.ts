@@ -21,6 +21,9 @@ const CLOSE = { code: 1001, reason: "bye" };
 /** How much output may wait: Pongs are held back from 64 KiB on; one of them, and a Close, may be on top. */
 const MAX_OUTPUT = 64 * 1024 + 2 * 131;
 
+/** How often one read can stall: no more messages than that, which are too long to be gathered, fit into a buffer. */
+const MAX_STALLS = 64 * 1024 / 16;
+
 /** How an RFC 6455 connection is set up for an input. */
 export interface Rfc6455Setup {
   role: Role;
@@ -208,7 +211,8 @@ function drive(
       const part = bytes.subarray(0, room.length);
       room.set(part);
       protocol.receive(part.length);
-      while (protocol.stalled) {
+      for (let times = 0; protocol.stalled; times++) {
+        if (times > MAX_STALLS) throw new Error("The protocol stalls for ever");
         protocol.receiveInto(sink);
         protocol.receive(0);
       }

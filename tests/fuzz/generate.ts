@@ -87,7 +87,7 @@ export function frame(
 /** A stream of RFC 6455 frames. */
 export function frames(random: Random, stream: Stream): Uint8Array {
   if (once(random, 12)) return noise(random, [0x81, 0x82, 0x01, 0x88, 0x89, 0x8a]);
-  if (once(random, 2000)) return pings(random, stream);
+  if (once(random, 1000)) return pings(random, stream);
   const sound = soundFrames(random, stream);
   return once(random, 3) ? mutate(random, sound, () => soundFrames(random, stream)) : sound;
 }

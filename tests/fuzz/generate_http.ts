@@ -62,8 +62,8 @@ const VALUES: Record<string, readonly string[]> = {
   "sec-websocket-protocol": ["chat", "chat, superchat", "superchat", "other", ",", "", "ch at"],
   "sec-websocket-extensions": ["permessage-deflate", "x", ""],
   "sec-websocket-accept": [ACCEPT, ACCEPT.toLowerCase(), "", ACCEPT + "=", ACCEPT.slice(1)],
-  "sec-websocket-key1": [KEY1, KEY2, "12", "1 2", "4 294967295", "4 294967296", "9 9 9", " 0", ""],
-  "sec-websocket-key2": [KEY2, KEY1, "x y", "85899345 9 0", "85899345 9 2", "0", ""],
+  "sec-websocket-key1": [KEY1, "4 294967295", "4 294967296", "9 9 9", "12", "1 2", " 0", ""],
+  "sec-websocket-key2": [KEY2, "85899345 9 0", "85899345 9 2", "x y", "0", ""],
   origin: ["http://example.com", "null", ""],
   "content-length": ["0", "5", "00", "-1", "1e1", "5, 5", "5 5", "", "999999999999999"],
   "transfer-encoding": ["chunked", "Chunked", "gzip, chunked", "chunked, gzip", "gzip", "xchunked"]
