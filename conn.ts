@@ -9,7 +9,7 @@ import {
   type WsMessage,
   type WsMessageType,
 } from "./framing/mod.ts";
-import { unwatch, type Watch, watch } from "./idle.ts";
+import { type Deadline, unwatch, type Watch, watch } from "./idle.ts";
 import { Incoming } from "./incoming.ts";
 import type { WsMessageStream } from "./message_stream.ts";
 import type { ConnLimits } from "./options.ts";
@@ -84,8 +84,8 @@ export class WsConn implements AsyncDisposable {
   readonly #outgoing: Outgoing;
   readonly #pings = new Pings();
   readonly #closeTimeout: number;
-  /** What is done when nothing arrives: a Ping, and in the end a Close. */
-  readonly #watches: Watch[] = [];
+  /** Sees to it when nothing arrives: with a Ping, and in the end a Close. */
+  readonly #watch: Watch;
   /** Whether the streams have ended: either side has closed, failed or lost the connection. */
   #closed = false;
   readonly #finish: (info: CloseInfo) => void;
@@ -129,7 +129,7 @@ export class WsConn implements AsyncDisposable {
       abort: () => void this.close(CloseCode.InternalError),
       isAnswer: () => incoming.isAnswered(),
     });
-    this.#watchSilence(limits);
+    this.#watch = watch(this.#wire, this.#deadlines(limits));
     this.#wire.begin(opening.rest);
   }
 
@@ -315,27 +315,29 @@ export class WsConn implements AsyncDisposable {
     await this.close();
   }
 
-  #watchSilence({ timeout, pingInterval, pingTimeout }: ConnLimits): void {
-    const after = (seconds: number, act: () => void) => {
-      if (seconds === 0) return;
-      // silence on a connection that is not read from, because its messages are not taken, means nothing
-      const onIdle = () => this.#wire.reading && act();
-      this.#watches.push(watch(seconds * 1000, onIdle));
-    };
-    after(timeout, () => void this.close(CloseCode.GoingAway, `Nothing arrived for ${timeout} s`));
-    if (pingInterval === 0 || this.version !== "rfc6455") return;
+  /** What is done when nothing arrives. */
+  #deadlines({ timeout, pingInterval, pingTimeout }: ConnLimits): Deadline[] {
+    const deadlines: Deadline[] = [];
+    const after = (seconds: number, act: () => void) =>
+      deadlines.push({ after: seconds * 1000, act });
+    const close = (code: number, reason: string) => void this.close(code, reason);
+    if (timeout > 0) {
+      after(timeout, () => close(CloseCode.GoingAway, `Nothing arrived for ${timeout} s`));
+    }
+    if (pingInterval === 0 || this.version !== "rfc6455") return deadlines;
     after(pingInterval, () => {
       this.#framing.ping(new Uint8Array(0));
       this.#wire.flush();
     });
-    if (pingTimeout === 0) return;
+    if (pingTimeout === 0) return deadlines;
     const reason =
       `No answer to a Ping for ${pingTimeout} s: peer or network is gone, or pingTimeout too short`;
-    after(pingInterval + pingTimeout, () => void this.close(CloseCode.InternalError, reason));
+    after(pingInterval + pingTimeout, () => close(CloseCode.InternalError, reason));
+    return deadlines;
   }
 
   #decoded(): boolean {
-    for (const watch of this.#watches) watch.heard = true;
+    this.#watch.heard = true;
     if (this.#framing.state !== "open" && !this.#closed) {
       this.#leave(this.#framing.error);
       this.#wire.awaitEnd(this.#closeTimeout);
@@ -352,7 +354,7 @@ export class WsConn implements AsyncDisposable {
   #stopReceiving(failure?: Error): void {
     this.#closed = true;
     this.#incoming.end(failure);
-    this.#watches.forEach(unwatch);
+    unwatch(this.#watch);
   }
 
   /** TCP is closed: settles everything that is still pending. */

@@ -40,6 +40,7 @@ export {
   type CloseInfo,
   type FramingMode,
   framingMode,
+  type MessageSink,
   type Output,
   type Protocol,
   type ProtocolEvents,
