@@ -1,4 +1,4 @@
-import { CloseCode, type WsMessage, WsProtocolError } from "./framing/mod.ts";
+import { CloseCode, type MessageSink, type WsMessage, WsProtocolError } from "./framing/mod.ts";
 import { IncomingMessage, streamOf, type WsMessageStream } from "./message_stream.ts";
 import { HIGH_WATER, weigh } from "./queue.ts";
 import type { Wire } from "./wire.ts";
@@ -163,6 +163,11 @@ export class Incoming {
 
   /** A message is arriving that is too long to be gathered. Returns whether somebody waits for it as a whole. */
   tooLong(): boolean {
+    if (this.#ended) { // while a Close waits for what is sent before it
+      this.wire.framing.receiveInto(DISCARD);
+      queueMicrotask(() => this.wire.readOn());
+      return false;
+    }
     if (this.#pending > 0 || this.#exposed) return true;
     this.#waitsLong = true; // until it is asked for, by `recv` or by `recvStream`
     this.#wakeReady();
@@ -229,6 +234,14 @@ export class Incoming {
     this.#readiness = undefined;
   }
 }
+
+/** Takes a message that nobody wants. */
+const DISCARD: MessageSink = {
+  maxMessageSize: Infinity,
+  begin: () => {},
+  push: () => true,
+  end: () => {},
+};
 
 /** Closes a stream that may have been cancelled already. */
 function closeQuietly(controller: ReadableStreamDefaultController): void {

@@ -9,7 +9,8 @@ const HIGH_WATER = 64 * 1024;
  * frame or the message is complete. Those of a text are checked to be UTF-8 up to where they are delivered.
  *
  * It errors with a `WsProtocolError` if the peer breaks the protocol, and with a `WsConnectionLost` if the connection ends
- * within the message. Cancelling it discards the rest of the message as it arrives; the next can then be received.
+ * within the message; what was not read by then is dropped. Cancelling it discards the rest of the message as it arrives;
+ * the next can then be received.
  *
  * @example Collect one with `@std/streams`
  * ```ts
@@ -55,6 +56,7 @@ export class IncomingMessage implements MessageSink {
   readonly maxMessageSize: number;
   readonly #readOn: () => void;
   readonly #begun = Promise.withResolvers<WsMessageStream | undefined>();
+  readonly #over = Promise.withResolvers<void>();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #cancelled = false;
 
@@ -72,9 +74,9 @@ export class IncomingMessage implements MessageSink {
     return this.#begun.promise;
   }
 
-  /** Whether the message has begun, and has not ended. */
-  get open(): boolean {
-    return this.#controller !== undefined;
+  /** Settles once the message has ended, or the connection. */
+  get over(): Promise<void> {
+    return this.#over.promise;
   }
 
   /** Whether its reader wants more; one that has cancelled it wants it over. */
@@ -105,6 +107,7 @@ export class IncomingMessage implements MessageSink {
   end(): void {
     if (!this.#cancelled) this.#controller?.close();
     this.#controller = undefined;
+    this.#over.resolve();
   }
 
   /** The connection has ended, with `failure` if it was not closed. */
@@ -116,5 +119,7 @@ export class IncomingMessage implements MessageSink {
       );
     }
     this.#controller = undefined;
+    this.#cancelled = true; // what still comes, while a Close waits for its turn, is discarded
+    this.#over.resolve();
   }
 }

@@ -1,4 +1,5 @@
 import { concat } from "@std/bytes";
+import { WsConnectionClosed } from "./errors.ts";
 import { decodeUtf8 } from "./framing/utf8.ts";
 import { OutgoingMessage, type WsMessageSource } from "./outgoing_message.ts";
 import type { Protocol, WsMessage, WsMessageType } from "./framing/mod.ts";
@@ -83,22 +84,31 @@ export class Outgoing {
     return this.#enqueue(message);
   }
 
-  async sendStream(source: WsMessageSource, type: WsMessageType): Promise<void> {
-    if (type !== "text" && type !== "binary") {
-      throw new TypeError(
-        `Cannot send a message of type ${JSON.stringify(type)}: it must be "text" or "binary"`,
-      );
-    }
-    this.#assertCarries(type);
-    const message = new OutgoingMessage(source, type);
+  sendStream(source: WsMessageSource, type: WsMessageType): Promise<void> {
+    let message: OutgoingMessage;
     try {
-      // it takes its place among the other messages, and only #write looks into it
-      await this.#enqueue(message as unknown as WsMessage);
+      if (type !== "text" && type !== "binary") {
+        throw new TypeError(
+          `Cannot send a message of type ${JSON.stringify(type)}: it must be "text" or "binary"`,
+        );
+      }
+      this.#assertCarries(type);
+      message = new OutgoingMessage(source, type);
     } catch (error) {
-      message.cancel(error);
-      throw error;
+      return Promise.reject(error);
     }
-    if (message.failure !== undefined) throw message.failure.error;
+    // it takes its place among the other messages, and only #write looks into it
+    const accepted = this.#enqueue(message as unknown as WsMessage);
+    const sent: Promise<void> = accepted.then(() => {
+      if (message.failure !== undefined) throw message.failure.error;
+    }, (error) => {
+      message.cancel(error);
+      // as for `send`; but what the source throws is the sender's concern
+      const isEnd = error instanceof WsConnectionClosed || this.#controller.signal.aborted;
+      if (isEnd) sent.catch(ignore);
+      throw error;
+    });
+    return sent;
   }
 
   #enqueue(message: WsMessage): Promise<void> {
@@ -153,7 +163,7 @@ export class Outgoing {
     try {
       await writing;
     } catch (error) {
-      const failure = this.#framing.state === "open" ? error : this.#events.closedError();
+      const failure = this.#isOpen ? error : this.#events.closedError();
       this.#abort();
       throw failure;
     }
@@ -191,7 +201,7 @@ export class Outgoing {
     try {
       for await (const part of message.parts()) {
         this.#assertOpen();
-        if (this.#framing.sendPart === undefined) gathered.push(part);
+        if (this.#framing.sendPart === undefined) gathered.push(part.slice());
         else {
           await this.#framing.sendPart(type, part, { first, last: false });
           first = false;
@@ -209,7 +219,7 @@ export class Outgoing {
       await this.#framed(0);
     } catch (error) {
       message.cancel(error);
-      if (!first || this.#framing.state !== "open") throw error;
+      if (!first || !this.#isOpen) throw error;
       // nothing of it has been sent: that is the sender's concern only
       message.failure = { error };
       this.#framed(0);
@@ -236,11 +246,16 @@ export class Outgoing {
   #abort(): void {
     this.#queued = 0;
     if (this.#lastWords === undefined) this.#events.abort();
-    else if (this.#framing.state === "open") this.#sayClose();
+    else if (this.#isOpen) this.#sayClose();
+  }
+
+  /** Whether what is framed can still be written. */
+  get #isOpen(): boolean {
+    return this.#framing.state === "open" && !this.#wire.closed;
   }
 
   #assertOpen(): void {
-    if (this.#framing.state !== "open") throw this.#events.closedError();
+    if (!this.#isOpen) throw this.#events.closedError();
   }
 
   #assertSendable(message: unknown): asserts message is WsMessage {

@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes";
 import { Utf8Validator } from "./framing/utf8.ts";
 import type { WsMessageType } from "./framing/mod.ts";
 
@@ -46,7 +47,12 @@ export class OutgoingMessage {
   }
 
   #toBytes(piece: unknown): Uint8Array {
-    if (piece instanceof Uint8Array) return piece;
+    if (piece instanceof Uint8Array) {
+      if (this.#half === "") return piece;
+      const lone = this.#encoder.encode(this.#half); // U+FFFD
+      this.#half = "";
+      return concat([lone, piece]);
+    }
     if (typeof piece !== "string" || this.type !== "text") {
       const type = Object.prototype.toString.call(piece).slice(8, -1);
       throw new TypeError(`Cannot send a piece of type ${type} in a ${this.type} message`);

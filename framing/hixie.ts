@@ -179,8 +179,9 @@ export class HixieProtocol implements Protocol {
   /** Nothing is ever held back. */
   drained(): void {}
 
-  /** Gives the buffers back, except those that are being read into or written from. */
+  /** The connection is no more: gives back the buffers that are read into, or those that are written from. */
   release(part: "input" | "output"): void {
+    this.state = "closed";
     if (part === "output") this.output.release();
     else {
       this.#input.release();

@@ -82,6 +82,6 @@ export interface Protocol {
   close(code: number, reason: string): void;
   /** To be called when the output has been written, after having grown long: appends what was held back. */
   drained(): void;
-  /** Gives the buffers back, except those that are being read into or written from. */
+  /** The connection is no more: gives back the buffers that are read into, or those that are written from. */
   release(part: "input" | "output"): void;
 }

@@ -85,8 +85,9 @@ export class MessageReceiver {
 
   /** Takes an unmasked piece, which must stay as it is while this is stalled; `missing` more bytes of its frame follow. */
   take(piece: Uint8Array, missing: number, fin: boolean): void {
-    if (this.#compressed) this.#inflate(piece, missing === 0 && fin);
-    else this.#message!.push(piece, piece.length + missing);
+    if (this.#compressed) return this.#inflate(piece, missing === 0 && fin);
+    this.#assertTaken(piece.length + missing);
+    this.#message!.push(piece, piece.length + missing);
   }
 
   /** Where the `missing` bytes of a frame may be read into, if that spares a copy. */
@@ -98,8 +99,9 @@ export class MessageReceiver {
 
   /** Takes a piece that was read into {@linkcode space}, and then unmasked. */
   takeFromSpace(piece: Uint8Array): void {
-    if (this.#message!.sink === undefined) this.#message!.received(piece.length);
-    else this.#message!.push(piece, piece.length); // asked for meanwhile
+    if (this.#message!.sink === undefined) return this.#message!.received(piece.length);
+    this.#assertTaken(piece.length); // asked for meanwhile
+    this.#message!.push(piece, piece.length);
   }
 
   /** The last frame is complete: delivers the message, unless that has to wait for zlib. Returns whether it has. */
@@ -109,6 +111,7 @@ export class MessageReceiver {
       this.#inflate(NONE, true);
       return false;
     }
+    this.#assertTaken(0);
     this.#message = undefined;
     const whole = message.finish();
     if (whole !== undefined) this.#events.message(whole);
@@ -164,6 +167,13 @@ export class MessageReceiver {
       1009,
       `Message of ${total} bytes or more: at most ${limit} are taken`,
     );
+  }
+
+  /** Checks that a sink takes what it was given before it could be asked, and `more` bytes. */
+  #assertTaken(more: number): void {
+    if (this.#message!.sink === undefined) return;
+    const error = this.#ifTooLong(this.#message!.length + more);
+    if (error !== undefined) throw error;
   }
 
   /** Whether a message that is too long is refused now, rather than when somebody asks for it as a whole. */

@@ -206,8 +206,9 @@ export class Rfc6455Protocol implements Protocol {
     this.#pongHeld = undefined;
   }
 
-  /** Gives the buffers back, except those that are being read into or written from. */
+  /** The connection is no more: gives back the buffers that are read into, or those that are written from. */
   release(part: "input" | "output"): void {
+    this.state = "closed";
     if (part === "output") {
       this.output.release();
       this.#deflate?.deflater.destroy();

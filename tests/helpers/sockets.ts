@@ -53,15 +53,24 @@ export class RawPeer implements Disposable {
   }
 
   /** A raw server for the next client of `listener`. */
-  static async accept(listener: Deno.TcpListener, behind = new Uint8Array()): Promise<RawPeer> {
+  static async accept(
+    listener: Deno.TcpListener,
+    behind: Uint8Array = new Uint8Array(),
+    headers: string[] = [],
+  ): Promise<RawPeer> {
     const conn = await listener.accept();
     const reader = new HeadReader();
     await readHead(conn, reader);
     const accept = acceptKey(reader.request().headers.get("sec-websocket-key")!);
-    const head =
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-      `Sec-WebSocket-Accept: ${accept}\r\n\r\n`;
-    await conn.write(concat([new TextEncoder().encode(head), behind]));
+    const lines = [
+      "HTTP/1.1 101 Switching Protocols",
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      `Sec-WebSocket-Accept: ${accept}`,
+      ...headers,
+    ];
+    const head = new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
+    await conn.write(concat([head, behind]));
     return new RawPeer(conn, "server", reader.rest.slice());
   }
 
