@@ -113,6 +113,7 @@ export class WsConn implements AsyncDisposable {
       message: (message) => incoming.deliver(message),
       pong: (payload) => this.#pings.answered(payload),
       tooLong: () => incoming.tooLong(),
+      wantsMore: () => incoming.wantsMore(),
       resumed: () => this.#wire.resume(),
     });
     this.version = this.#framing.version;

@@ -28,6 +28,8 @@ export class Wire {
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
   #reading = false;
   #decoding = false;
+  /** Whether the peer has ended its half of TCP. */
+  #peerDone = false;
   #writing = false;
   /** Whether this wire is in `#busy`. */
   #isBusy = false;
@@ -59,9 +61,9 @@ export class Wire {
     if (!this.#closed) this.#goOn(this.#decode(0));
   }
 
-  /** Reads on, unless a read is under way already or the connection wants no more. */
+  /** Reads on, unless a read is under way, the receiver has its turn first, or the connection wants no more. */
   readOn(): void {
-    if (this.#reading || this.#decoding || this.#closed) return;
+    if (this.#reading || this.#decoding || this.#isBusy || this.#peerDone || this.#closed) return;
     this.flush(); // about to wait
     if (!this.#events.wantsMore()) return;
     if (this.framing.stalled) {
@@ -88,7 +90,9 @@ export class Wire {
     if (this.#closed) return this.framing.release("input");
     if (length === null) {
       this.framing.end();
-      return this.end();
+      if (this.framing.state !== "closed" || this.framing.output.size === 0) return this.end();
+      this.#peerDone = true; // it has ended its half of TCP only, and may still read our Close
+      return void this.#events.decoded();
     }
     this.#goOn(this.#decode(length));
   };
@@ -193,7 +197,8 @@ export class Wire {
 
   /** Both Closes are exchanged, or the connection was failed, and all is written. */
   #hangUp(): void {
-    if (this.framing.error !== undefined) {
+    if (this.#peerDone) this.end();
+    else if (this.framing.error !== undefined) {
       // Closing at once could make TCP reset the connection and so lose our Close: only say that no more will come.
       this.#transport.closeWrite().catch(() => {});
     } else if (this.framing.hangsUp) this.end();

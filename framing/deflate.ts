@@ -20,7 +20,6 @@
  */
 import { concat } from "@std/bytes";
 import type { Buffer } from "node:buffer";
-import { setImmediate } from "node:timers";
 // persistent zlib streams: CompressionStream can neither flush a message nor keep its window for the next
 import { constants, createDeflateRaw, createInflateRaw } from "node:zlib";
 import type { DeflateRaw, InflateRaw } from "node:zlib";
@@ -28,9 +27,16 @@ import { WsProtocolError } from "./error.ts";
 
 /** What is taken off the end of a compressed message, and put back before it is inflated (RFC 7692 §7.2.1–2). */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
-/** zlib works in this thread: after so many bytes of input or output the other connections have their turn. */
-const DEFLATE_SLICE = 64 * 1024;
-const INFLATE_SLICE = 256 * 1024;
+/**
+ * zlib works in this thread: after so many bytes of input or output the other connections have their turn. That takes a
+ * timer: as long as `setImmediate` keeps Deno's event loop from waiting, it looks for I/O in every 61st turn only.
+ */
+const DEFLATE_SLICE = 256 * 1024;
+const INFLATE_SLICE = 1024 * 1024;
+/** What a final block counts, however short: the next needs a stream of its own. */
+const FINAL_BLOCK = 64 * 1024;
+/** A message may have so many of them, and one more for each KiB: who needs more is up to no good. */
+const FINAL_BLOCKS = 16;
 
 /** How messages are compressed in one direction. */
 export interface DeflateDirection {
@@ -99,6 +105,9 @@ export class Deflater {
   readonly #pieces: Uint8Array[] = [];
   /** Fails the call that waits. */
   #fail: ((error: Error) => void) | undefined;
+  /** How much has been done since the others had their turn, and what waits for that. */
+  #slice = 0;
+  #rest: ReturnType<typeof setTimeout> | undefined;
 
   /** Use {@linkcode MessageDeflate}. */
   constructor(options: MessageDeflateOptions) {
@@ -116,10 +125,12 @@ export class Deflater {
   async push(bytes: Uint8Array, last: boolean): Promise<Uint8Array> {
     const stream = this.#stream ??= this.#open();
     let at = 0;
-    for (; bytes.length - at > DEFLATE_SLICE; at += DEFLATE_SLICE) {
-      await this.#orFail((done) => stream.write(bytes.subarray(at, at + DEFLATE_SLICE), done));
-      await this.#orFail((done) => setImmediate(done));
+    for (let end; (end = at + DEFLATE_SLICE - this.#slice) < bytes.length; at = end) {
+      await this.#orFail((done) => stream.write(bytes.subarray(at, end), done));
+      await this.#orFail((done) => this.#rest = setTimeout(done, 0));
+      this.#slice = 0;
     }
+    this.#slice += bytes.length - at;
     stream.write(bytes.subarray(at));
     await this.#orFail((done) => stream.flush(constants.Z_SYNC_FLUSH, done));
     const pieces = this.#pieces.splice(0);
@@ -134,6 +145,7 @@ export class Deflater {
   destroy(): void {
     this.#stream?.destroy();
     this.#stream = undefined;
+    clearTimeout(this.#rest);
     this.#fail?.(new Error("The deflater was destroyed"));
   }
 
@@ -175,12 +187,15 @@ export class Inflater {
   #input: Uint8Array = TAIL;
   #last = false;
   #taken = 0;
-  /** Whether something of the message has been pushed. */
-  #begun = false;
+  /** How much of the message has been pushed, and how many final blocks were in it. */
+  #pushed = 0;
+  #finalBlocks = 0;
   #held = false;
   /** Whether zlib has worked off the input; some output may still wait to be taken. */
   #flushed = false;
+  /** How much has been done since the others had their turn, and what waits for that. */
   #slice = 0;
+  #rest: ReturnType<typeof setTimeout> | undefined;
 
   /** Use {@linkcode MessageDeflate}. */
   constructor(options: DeflateDirection) {
@@ -195,9 +210,9 @@ export class Inflater {
    */
   push(bytes: Uint8Array, last: boolean): void {
     this.#last = last;
-    this.#begun ||= bytes.length > 0;
+    this.#pushed += bytes.length;
     // A message of no bytes at all is not DEFLATE, but has one meaning only; the tail alone would be half a block.
-    if (!this.#begun) return queueMicrotask(() => this.events.done());
+    if (this.#pushed === 0) return queueMicrotask(() => this.events.done());
     this.#write(bytes);
   }
 
@@ -206,15 +221,19 @@ export class Inflater {
     const stream = this.#stream;
     if (!this.#held || stream === undefined) return;
     this.#held = false;
-    if (!this.#allTaken(stream)) stream.resume();
-    else queueMicrotask(() => this.#stream === stream && this.#allOut(stream));
+    stream.resume(); // for the next message, if there is no more of this one
+    if (this.#allTaken(stream)) {
+      queueMicrotask(() => this.#stream === stream && this.#allOut(stream));
+    }
   }
 
   /** Gives zlib's memory back; nothing more is told of what was pushed. */
   destroy(): void {
     const stream = this.#stream;
     this.#stream = undefined;
-    this.#held = this.#flushed = this.#begun = false;
+    this.#held = this.#flushed = false;
+    this.#pushed = this.#finalBlocks = 0;
+    clearTimeout(this.#rest);
     stream?.destroy();
   }
 
@@ -225,12 +244,16 @@ export class Inflater {
       (piece: Buffer) => this.#stream === stream && this.#output(stream, bytesOf(piece)),
     );
     stream.on("error", ({ message }: Error) => {
-      if (this.#stream !== stream) return;
-      this.destroy();
-      const error = new WsProtocolError(1007, `Compressed message cannot be inflated: ${message}`);
-      queueMicrotask(() => this.events.done(error));
+      if (this.#stream === stream) {
+        this.#fail(1007, `Compressed message cannot be inflated: ${message}`);
+      }
     });
     return stream;
+  }
+
+  #fail(code: number, message: string): void {
+    this.destroy();
+    queueMicrotask(() => this.events.done(new WsProtocolError(code, message)));
   }
 
   #write(bytes: Uint8Array): void {
@@ -242,7 +265,7 @@ export class Inflater {
     stream.flush(constants.Z_SYNC_FLUSH, (error?: Error | null) => {
       if (this.#stream !== stream || error) return;
       this.#flushed = true;
-      if (this.#allTaken(stream)) this.#allOut(stream);
+      if (!this.#held && this.#allTaken(stream)) this.#allOut(stream);
     });
   }
 
@@ -253,10 +276,16 @@ export class Inflater {
     if (this.#held) stream.pause();
     else if (this.#allTaken(stream)) this.#allOut(stream);
     else if (this.#slice >= INFLATE_SLICE) {
-      this.#slice = 0;
       stream.pause();
-      setImmediate(() => !this.#held && stream.resume());
+      this.#afterRest(() => !this.#held && stream.resume());
     }
+  }
+
+  /** Lets the others have their turn. */
+  #afterRest(act: () => void): void {
+    this.#slice = 0;
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(act, 0);
   }
 
   /** Whether all output has been taken. */
@@ -271,10 +300,12 @@ export class Inflater {
     if (taken < this.#input.length + (this.#last ? TAIL.length : 0)) {
       return this.#afterFinalBlock(stream, this.#input.subarray(taken));
     }
-    if (this.#last) {
-      this.#begun = false;
-      if (this.#options.noContextTakeover) this.destroy();
-    }
+    if (this.#last && this.#options.noContextTakeover) this.destroy();
+    this.#done();
+  }
+
+  #done(): void {
+    if (this.#last) this.#pushed = this.#finalBlocks = 0;
     this.events.done();
   }
 
@@ -282,13 +313,19 @@ export class Inflater {
   #afterFinalBlock(stream: InflateRaw, rest: Uint8Array): void {
     stream.destroy();
     this.#stream = undefined;
-    if (rest.length === 0) {
-      if (this.#last) this.#begun = false;
-      return this.events.done();
+    if (rest.length === 0) return this.#done();
+    // A message could be made of nothing but such blocks, of two bytes each.
+    if (++this.#finalBlocks > FINAL_BLOCKS + this.#pushed / 1024) {
+      const count = `${this.#finalBlocks} final blocks in ${this.#pushed} bytes`;
+      return this.#fail(
+        1008,
+        `Compressed message has ${count}: at most ${FINAL_BLOCKS} and one for each KiB are taken`,
+      );
     }
-    // a message could be made of nothing but such blocks: the others have their turn between them
-    const again = this.#stream = this.#open();
-    setImmediate(() => this.#stream === again && this.#write(rest));
+    this.#stream = this.#open();
+    this.#slice += FINAL_BLOCK;
+    if (this.#slice < INFLATE_SLICE) this.#write(rest);
+    else this.#afterRest(() => this.#write(rest));
   }
 }
 

@@ -246,7 +246,7 @@ export class HixieProtocol implements Protocol {
   #beginText(): void {
     this.#place = "text";
     if (this.state !== "open") return;
-    this.#message = new MessageBuilder(true, this.#sink);
+    this.#message = new MessageBuilder(true, this.#limits.maxMessageSize, this.#sink);
     this.#sink = undefined;
   }
 

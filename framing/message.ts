@@ -33,13 +33,16 @@ export class MessageBuilder {
   /** Takes the bytes, if they do not gather here. */
   sink: MessageSink | undefined;
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  readonly #limit: number;
   readonly #text: Utf8Validator | undefined;
 
   /**
    * @param isText Whether it is a text message.
+   * @param limit More bytes will not be gathered.
    * @param sink Takes its bytes, if they are not to gather.
    */
-  constructor(isText: boolean, sink?: MessageSink) {
+  constructor(isText: boolean, limit: number, sink?: MessageSink) {
+    this.#limit = limit;
     this.#text = isText ? new Utf8Validator() : undefined;
     if (sink !== undefined) this.divert(sink);
   }
@@ -106,9 +109,14 @@ export class MessageBuilder {
     if (needed <= capacity || this.length + atOnce <= capacity) return;
     const believable = Math.max(TRUSTED, 16 * this.length, this.length + atOnce);
     // doubling, so that a message of many small fragments is not copied for each of them
-    const doubled = capacity === 0 ? 0 : Math.max(2 * capacity, 128);
-    const grown = new Uint8Array(Math.max(Math.min(needed, believable), doubled));
-    grown.set(this.#bytes.subarray(0, this.length));
-    this.#bytes = grown;
+    const doubled = capacity === 0 ? 0 : Math.min(Math.max(2 * capacity, 128), this.#limit);
+    const size = Math.max(Math.min(needed, believable), doubled);
+    if (size <= 2 * capacity) {
+      this.#bytes = new Uint8Array(this.#bytes.buffer.transfer(size)); // frees the old one at once
+    } else {
+      const grown = new Uint8Array(size); // takes memory only where it is written to
+      grown.set(this.#bytes.subarray(0, this.length));
+      this.#bytes = grown;
+    }
   }
 }

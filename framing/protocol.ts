@@ -25,6 +25,8 @@ export interface ProtocolEvents {
    * otherwise the protocol is `stalled` until somebody asks for the message. Where this is absent, it is failed.
    */
   tooLong?(): boolean;
+  /** A compressed message begins. Returns whether it is wanted, as where this is absent; otherwise it is `stalled`. */
+  wantsMore?(): boolean;
   /** The protocol was `stalled` and can go on: `receive(0)` is to be called. */
   resumed?(): void;
 }

@@ -67,7 +67,7 @@ export class MessageReceiver {
 
   /** A message begins. */
   begin(isText: boolean, compressed: boolean): void {
-    this.#message = new MessageBuilder(isText, this.#sink);
+    this.#message = new MessageBuilder(isText, this.#limits.maxMessageSize, this.#sink);
     this.#sink = undefined;
     this.#compressed = compressed;
     this.#inflated = false;
@@ -75,7 +75,11 @@ export class MessageReceiver {
 
   /** Whether a frame of `length` bytes may be taken now; otherwise it waits, until it is refused or asked for. */
   admits(length: number, compressed: boolean): boolean {
-    if (compressed || (this.#message !== undefined && this.#compressed)) return true; // what counts is its inflated length
+    if (compressed || (this.#message !== undefined && this.#compressed)) {
+      // what counts is its inflated length; and one read may hold many that inflate to a thousand times theirs
+      this.stalled = this.#message === undefined && this.#events.wantsMore?.() === false;
+      return !this.stalled;
+    }
     const error = this.#ifTooLong((this.#message?.length ?? 0) + length);
     if (error === undefined) return true;
     if (this.#isRefused()) throw error;

@@ -6,6 +6,7 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
+import { concat } from "@std/bytes";
 import { type WsConn, WsConnectionClosed, WsConnectionLost, WsProtocolError } from "../mod.ts";
 import { encodeClose, Opcode } from "../framing/mod.ts";
 import { pair, RawPeer } from "./helpers/sockets.ts";
@@ -183,6 +184,24 @@ for (const role of ROLES) {
     assertEquals(await peer.next(), null);
     assertEquals(await conn.finished, { code: 1001, reason: "", wasClean: true });
     peer[Symbol.dispose]();
+  });
+
+  Deno.test(`${role}: a peer that ends its half of TCP behind a violation gets the echo and the Close`, async () => {
+    for (let round = 0; round < 50; round++) { // the end could overtake what is being written
+      const { peer, conn } = await RawPeer.against(peerOf(role));
+      const echo = assertRejects(async () => {
+        for await (const message of conn) await conn.send(message);
+      }, WsProtocolError);
+      await peer.write(concat([peer.frame(Opcode.Text, "echo"), peer.frame(3)]));
+      await peer.conn.closeWrite();
+      assertEquals((await peer.next())?.[0], 0x81);
+      const [first, payload] = (await peer.next())!;
+      assertEquals([first, payload[0]! << 8 | payload[1]!], [0x88, 1002]);
+      assertEquals(await peer.next(), null);
+      await echo;
+      await conn.finished;
+      peer[Symbol.dispose]();
+    }
   });
 
   Deno.test(`${role}: a peer that half-closes behind messages loses none of them`, async () => {

@@ -16,7 +16,9 @@ import {
   wsServe,
   type WsServeOptions,
 } from "../mod.ts";
-import { encodeClose, Opcode } from "../framing/mod.ts";
+import { encodeClose, encodeFrame, Opcode } from "../framing/mod.ts";
+import { HeadReader } from "../handshake/head.ts";
+import { readHead } from "../transport.ts";
 import { certs } from "./helpers/certs.ts";
 import { LOCAL, RawPeer } from "./helpers/sockets.ts";
 
@@ -351,6 +353,19 @@ Deno.test("frames that come with the request are received", async () => {
   assertEquals(await server.recv(), "Hello");
   conn.close();
   await server.finished;
+});
+
+Deno.test("messages that come with the request are answered before the Close behind them", async () => {
+  await using server = wsServe(echo, LOCAL);
+  const hello = Uint8Array.of(0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58);
+  const close = encodeFrame(Opcode.Close, encodeClose(4000), { maskKey: 1 });
+  using conn = await Deno.connect({ ...server.addr as Deno.NetAddr, transport: "tcp" });
+  await conn.write(new Uint8Array([...bytesOf(OPENING), ...hello, ...close]));
+  const reader = new HeadReader();
+  await readHead(conn, reader);
+  using peer = new RawPeer(conn, "client", reader.rest.slice());
+  assertEquals(await peer.next(), [0x81, bytesOf("Hello")]);
+  assertEquals(await peer.next(), [0x88, encodeClose(4000)]);
 });
 
 Deno.test("500 clients at once, each echoed its own", async () => {
