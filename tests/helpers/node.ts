@@ -1,8 +1,16 @@
 /** Peers that run on Node. */
 import { TextLineStream } from "@std/streams";
 
-const found = await new Deno.Command("node", { args: ["--version"], stdout: "null" }).output()
-  .then(() => true, () => false);
+/** Whether a program is there, and ends well with these arguments. */
+export async function runs(program: string, ...args: string[]): Promise<boolean> {
+  try {
+    return (await new Deno.Command(program, { args }).output()).success;
+  } catch {
+    return false; // thrown at once, if there is no such program
+  }
+}
+
+const found = await runs("node", "--version");
 
 /** For `Deno.test`: whether to leave a test out because there is no Node, which its name then says. */
 export function needsNode(name: string): { name: string; ignore: boolean } {

@@ -7,13 +7,10 @@ import { TextLineStream } from "@std/streams";
 // @ts-types="npm:@types/ws@8.18.1"
 import { WebSocket as NpmWebSocket } from "npm:ws@8.23.0";
 import { type WsConn, wsConnect, wsServe } from "../../mod.ts";
-import { servePeer } from "../helpers/node.ts";
+import { runs, servePeer } from "../helpers/node.ts";
 import { LOCAL } from "../helpers/sockets.ts";
 
-const hasPerl = await new Deno.Command("perl", {
-  args: ["-MProtocol::WebSocket", "-e", "1"],
-  stderr: "null",
-}).output().then(({ success }) => success, () => false);
+const hasPerl = await runs("perl", "-MProtocol::WebSocket", "-e", "1");
 const needsPerl = (name: string) => ({
   name: hasPerl ? name : `${name} (ignored: no libprotocol-websocket-perl on this machine)`,
   ignore: !hasPerl,
