@@ -131,6 +131,7 @@ export class Wire {
 
   /** The receiver has taken all messages: what it has answered goes out, and the reading goes on. */
   runDry(): void {
+    if (this.#isBusy) Wire.#busyCount--;
     this.#isBusy = false;
     this.flush();
     this.readOn();
@@ -165,11 +166,14 @@ export class Wire {
   };
 
   static #busy: Wire[] = [];
+  /** How many of them have not run dry. */
+  static #busyCount = 0;
 
   /** Runs dry at the end of this turn of the event loop, should nothing make it do so before. */
   atEndOfTurn(): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
+    Wire.#busyCount++;
     if (Wire.#busy.push(this) === 1) void Wire.#watchTurn();
   }
 
@@ -178,8 +182,8 @@ export class Wire {
    * end of the turn costs as much as the rest of a message, so it is asked for only if it is still needed then.
    */
   static async #watchTurn(): Promise<void> {
-    for (let i = 0; i < 20; i++) await undefined;
-    if (Wire.#busy.some((wire) => wire.#isBusy)) setImmediate(Wire.#endTurn);
+    for (let i = 0; i < 20 && Wire.#busyCount > 0; i++) await undefined;
+    if (Wire.#busyCount > 0) setImmediate(Wire.#endTurn);
     else Wire.#busy.length = 0;
   }
 
