@@ -177,7 +177,7 @@ export async function answer<S>(
   settings: AcceptSettings<S>,
   answering: Answering,
 ): Promise<Answered<S>> {
-  const deadline = new Deadline(conn, settings.handshakeTimeout);
+  const deadline = new RequestDeadline(conn, settings.handshakeTimeout);
   let answered = false;
   const send = async (request: RequestHead, response: Response) => {
     answered = true;
@@ -220,7 +220,7 @@ export async function answer<S>(
 }
 
 /** Refuses a client that takes too long for its request with 408. */
-class Deadline {
+class RequestDeadline {
   #passed: WsHandshakeError | undefined;
   readonly #timer: ReturnType<typeof setTimeout>;
 

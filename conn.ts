@@ -12,7 +12,7 @@ import {
 import { type Deadline, unwatch, type Watch, watch } from "./idle.ts";
 import { Incoming } from "./incoming.ts";
 import type { WsMessageStream } from "./message_stream.ts";
-import type { ConnLimits } from "./options.ts";
+import { type ConnLimits, messageSize } from "./options.ts";
 import { Outgoing } from "./outgoing.ts";
 import type { WsMessageSource } from "./outgoing_message.ts";
 import { Pings } from "./pings.ts";
@@ -184,6 +184,7 @@ export class WsConn implements AsyncDisposable {
    * @param options `maxMessageSize`: the longest message that is taken, in bytes; a longer one ends the connection with
    * 1009. Default: any.
    * @returns The message, or `null` once the connection was closed and all messages before that were taken.
+   * @throws {RangeError} If `maxMessageSize` is no number of bytes.
    * @throws {WsProtocolError} If the peer broke the protocol.
    * @throws {WsConnectionLost} If the connection ended without a Close.
    *
@@ -207,7 +208,11 @@ export class WsConn implements AsyncDisposable {
    * ```
    */
   recvStream(options: { maxMessageSize?: number } = {}): Promise<WsMessageStream | null> {
-    return this.#incoming.recvStream(options.maxMessageSize ?? Infinity);
+    try {
+      return this.#incoming.recvStream(messageSize(options.maxMessageSize, Infinity));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -237,8 +242,8 @@ export class WsConn implements AsyncDisposable {
 
   /**
    * Sends a message while it is made: of any length, in constant memory, as fragments (RFC 6455 §5.4) that leave as the
-   * source gives them. Pings, Pongs and a Close pass between them; what is sent after it waits until its end. Resolves when
-   * all of it is accepted. (The drafts have no fragments: there it is gathered, and sent whole.)
+   * source gives them. Pings, Pongs and the answer to a Close pass between them; what is sent after it waits until its end,
+   * as `close` does, no longer than `closeTimeout`. Resolves when all of it is accepted. (The drafts have no fragments: there it is gathered, and sent whole.)
    *
    * If the source fails before it has given anything, that is all; after that a message has begun that cannot be taken
    * back, and the connection is closed with 1011. If the connection ends first, the source is cancelled.

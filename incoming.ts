@@ -15,8 +15,9 @@ export class Incoming {
   readonly #close: (code?: number, reason?: string) => Promise<unknown>;
   #controller!: ReadableStreamDefaultController<WsMessage>;
   #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
-  /** How many calls of `recv` wait, and who waits for them. */
+  /** How many calls of `recv` have not settled, for how many of them no message has come, and who waits for them. */
   #pending = 0;
+  #unserved = 0;
   #allTaken: PromiseWithResolvers<void> | undefined;
   /** Whether somebody else may be reading from `stream`. */
   #exposed = false;
@@ -86,7 +87,10 @@ export class Incoming {
       return Promise.reject(error);
     }
     this.#pending++;
-    if (this.#isDry) this.wire.runDry();
+    if (this.#isDry) {
+      this.#unserved++;
+      this.wire.runDry();
+    }
     return reader.read().then(this.#received, this.#receiveFailed);
   }
 
@@ -102,9 +106,9 @@ export class Incoming {
 
   ready(): Promise<void> {
     if (!this.#isDry || this.#waitsLong) return Promise.resolve();
-    this.#readiness ??= Promise.withResolvers();
-    this.wire.runDry();
-    return this.#readiness.promise;
+    const { promise } = this.#readiness ??= Promise.withResolvers<void>();
+    this.wire.runDry(); // may come to a message, or to the end, at once
+    return promise;
   }
 
   recvStream(maxMessageSize: number): Promise<WsMessageStream | null> {
@@ -144,7 +148,10 @@ export class Incoming {
     if (this.#isDry && !this.#ended) {
       const { wire } = this;
       this.#waitsLong = false;
-      const message = this.#piecewise = new IncomingMessage(maxMessageSize, () => wire.readOn());
+      const message = this.#piecewise = new IncomingMessage(maxMessageSize, {
+        readOn: () => wire.readOn(),
+        ended: () => this.#delivered = true,
+      });
       wire.framing.receiveInto(message);
       wire.runDry();
       const stream = await message.begun;
@@ -168,7 +175,7 @@ export class Incoming {
       queueMicrotask(() => this.wire.readOn());
       return false;
     }
-    if (this.#pending > 0 || this.#exposed) return true;
+    if (this.#unserved > 0 || this.#exposed) return true;
     this.#waitsLong = true; // until it is asked for, by `recv` or by `recvStream`
     this.#wakeReady();
     return false;
@@ -178,10 +185,11 @@ export class Incoming {
   deliver(message: WsMessage): void {
     if (this.#ended) return;
     this.#delivered = this.#answerDue = true;
+    if (this.#unserved > 0) this.#unserved--;
     this.#controller.enqueue(message);
   }
 
-  /** Bytes have been decoded. Returns whether there were whole messages among them. */
+  /** Bytes have been decoded. Returns whether there were messages among them, or the end of one. */
   decoded(): boolean {
     this.#wakeReady();
     const delivered = this.#delivered;
@@ -203,6 +211,7 @@ export class Incoming {
     if (this.#ended) return;
     this.#ended = true;
     this.#piecewise?.fail(failure);
+    if (this.#piecewise !== undefined) this.wire.framing.receiveInto(DISCARD); // whatever its limit was
     if (failure === undefined) closeQuietly(this.#controller);
     else {
       this.#failure = failure;

@@ -1,8 +1,9 @@
 import { WsConnectionLost } from "./errors.ts";
 import type { MessageSink, WsMessageType } from "./framing/mod.ts";
+import { HIGH_WATER } from "./queue.ts";
 
-/** How much of a message is read ahead of the reader of its stream, in bytes. */
-const HIGH_WATER = 64 * 1024;
+/** What a piece weighs in the queue besides its bytes, so that pieces of a byte cannot pile up. */
+const PIECE_WEIGHT = 256;
 
 /**
  * A message that is read while it arrives, from `conn.recvStream()`: its bytes in the pieces in which they come, before the
@@ -36,7 +37,7 @@ export class WsMessageStream extends ReadableStream<Uint8Array> {
    * @param source What it reads from.
    */
   constructor(type: WsMessageType, source: UnderlyingDefaultSource<Uint8Array>) {
-    super(source, { highWaterMark: HIGH_WATER, size: (bytes) => bytes.length });
+    super(source, { highWaterMark: HIGH_WATER, size: (bytes) => bytes.length + PIECE_WEIGHT });
     this.type = type;
   }
 }
@@ -51,10 +52,18 @@ export function streamOf(type: WsMessageType, bytes: Uint8Array): WsMessageStrea
   });
 }
 
+/** What an {@linkcode IncomingMessage} tells the connection. */
+export interface IncomingMessageEvents {
+  /** Its reader wants more. */
+  readOn(): void;
+  /** It is complete. */
+  ended(): void;
+}
+
 /** The message that a `recvStream` waits for, or has been given and that is not complete yet. */
 export class IncomingMessage implements MessageSink {
   readonly maxMessageSize: number;
-  readonly #readOn: () => void;
+  readonly #events: IncomingMessageEvents;
   readonly #begun = Promise.withResolvers<WsMessageStream | undefined>();
   readonly #over = Promise.withResolvers<void>();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
@@ -62,11 +71,11 @@ export class IncomingMessage implements MessageSink {
 
   /**
    * @param maxMessageSize The longest message that is taken.
-   * @param readOn Is called when the reader wants more.
+   * @param events Are told what becomes of it.
    */
-  constructor(maxMessageSize: number, readOn: () => void) {
+  constructor(maxMessageSize: number, events: IncomingMessageEvents) {
     this.maxMessageSize = maxMessageSize;
-    this.#readOn = readOn;
+    this.#events = events;
   }
 
   /** The stream, once the message has begun; `undefined` if the connection ends before. */
@@ -90,10 +99,10 @@ export class IncomingMessage implements MessageSink {
         start: (controller) => {
           this.#controller = controller;
         },
-        pull: this.#readOn,
+        pull: this.#events.readOn,
         cancel: () => {
           this.#cancelled = true;
-          this.#readOn();
+          this.#events.readOn();
         },
       }),
     );
@@ -107,6 +116,7 @@ export class IncomingMessage implements MessageSink {
   end(): void {
     if (!this.#cancelled) this.#controller?.close();
     this.#controller = undefined;
+    this.#events.ended();
     this.#over.resolve();
   }
 

@@ -20,7 +20,7 @@ import {
 export interface WsConnOptions {
   /** How long `close` waits for the peer to answer, in seconds. Default: 10. */
   closeTimeout?: number | undefined;
-  /** The longest message that is taken, in bytes; a longer one ends the connection with 1009. Default: 16 MiB. */
+  /** The longest message that is taken, in bytes; a longer one is refused with 1009 by whoever receives. Default: 16 MiB. */
   maxMessageSize?: number | undefined;
   /** A connection on which nothing at all has arrived for that long, in seconds, is closed; 0 never. Default: 3600. */
   timeout?: number | undefined;
@@ -57,12 +57,6 @@ export interface ConnLimits {
 
 /** Checks the options of a connection; throws a `RangeError` that names the one that is wrong. */
 export function connLimits(options: WsConnOptions): ConnLimits {
-  const { maxMessageSize = 16 * 1024 * 1024 } = options;
-  if (!(maxMessageSize >= 0)) {
-    throw new RangeError(
-      `maxMessageSize must be a number of bytes: current value is ${maxMessageSize}`,
-    );
-  }
   const { framing } = options;
   if (framing !== undefined && framing !== "old" && framing !== "new") {
     throw new TypeError(
@@ -71,7 +65,7 @@ export function connLimits(options: WsConnOptions): ConnLimits {
   }
   return {
     closeTimeout: seconds("closeTimeout", options.closeTimeout, 10),
-    maxMessageSize,
+    maxMessageSize: messageSize(options.maxMessageSize, 16 * 1024 * 1024),
     timeout: seconds("timeout", options.timeout, 3600),
     pingInterval: seconds("pingInterval", options.pingInterval, 30),
     pingTimeout: seconds("pingTimeout", options.pingTimeout, 30),
@@ -111,6 +105,15 @@ export function makeProtocol(
   return version === "rfc6455"
     ? new Rfc6455Protocol(role, events, limits, deflate)
     : new HixieProtocol(version, limits.framing ?? framingMode(), events, limits);
+}
+
+/** Checks an option `maxMessageSize`. */
+export function messageSize(value: number | undefined, standard: number): number {
+  if (value === undefined) return standard;
+  if (!(value >= 0)) {
+    throw new RangeError(`maxMessageSize must be a number of bytes: current value is ${value}`);
+  }
+  return value;
 }
 
 /** The longest time that a timer of the runtime can wait. */

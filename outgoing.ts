@@ -23,7 +23,7 @@ export interface OutgoingEvents {
 /** The way out of one connection: the messages that are given to it, up to where they are framed and flushed. */
 export class Outgoing {
   /** Takes the messages. */
-  readonly stream: WritableStream<WsMessage>;
+  readonly #stream: WritableStream<WsMessage | OutgoingMessage>;
   /** How much of what was given to `stream` is not framed yet: bytes, and of text UTF-16 code units. */
   unframed = 0;
 
@@ -31,7 +31,7 @@ export class Outgoing {
   readonly #framing: Protocol;
   readonly #events: OutgoingEvents;
   #controller!: WritableStreamDefaultController;
-  #writer: WritableStreamDefaultWriter<WsMessage> | undefined;
+  #writer: WritableStreamDefaultWriter<WsMessage | OutgoingMessage> | undefined;
   /** How many messages were given to `stream` and are not framed yet. */
   #queued = 0;
   /** The Close that goes out behind the messages that were sent before it. */
@@ -44,7 +44,7 @@ export class Outgoing {
     this.#wire = wire;
     this.#framing = wire.framing;
     this.#events = events;
-    this.stream = new WritableStream({
+    this.#stream = new WritableStream({
       start: (controller) => {
         this.#controller = controller;
         // at once: the stream itself would first wait for a write that a stalled peer holds up
@@ -52,6 +52,7 @@ export class Outgoing {
       },
       write: (message) => this.#write(message),
       close: async () => {
+        this.#queued = 0; // also counts what was given to the stream when it was closing already
         await events.close();
       },
       abort: async () => {
@@ -72,7 +73,7 @@ export class Outgoing {
   expose(): WritableStream<WsMessage> {
     this.#writer?.releaseLock();
     this.#writer = undefined;
-    return this.stream;
+    return this.#stream as WritableStream<WsMessage>; // messages in pieces are nobody else's to write
   }
 
   send(message: WsMessage): Promise<void> {
@@ -97,8 +98,7 @@ export class Outgoing {
     } catch (error) {
       return Promise.reject(error);
     }
-    // it takes its place among the other messages, and only #write looks into it
-    const accepted = this.#enqueue(message as unknown as WsMessage);
+    const accepted = this.#enqueue(message); // takes its place among the other messages
     const sent: Promise<void> = accepted.then(() => {
       if (message.failure !== undefined) throw message.failure.error;
     }, (error) => {
@@ -111,10 +111,10 @@ export class Outgoing {
     return sent;
   }
 
-  #enqueue(message: WsMessage): Promise<void> {
+  #enqueue(message: WsMessage | OutgoingMessage): Promise<void> {
     try {
       if (this.#events.isClosed()) throw this.#events.closedError();
-      this.#writer ??= this.stream.getWriter();
+      this.#writer ??= this.#stream.getWriter();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -144,7 +144,7 @@ export class Outgoing {
   }
 
   /** The sink of `stream`: frames the message, and waits when too much is not written yet. */
-  #write(message: WsMessage): Promise<void> | undefined {
+  #write(message: WsMessage | OutgoingMessage): Promise<void> | undefined {
     try {
       if (message instanceof OutgoingMessage) return this.#orAbort(this.#writePieces(message));
       this.#assertSendable(message);
@@ -185,7 +185,7 @@ export class Outgoing {
 
   #waitIfFull(): Promise<void> | undefined {
     const { output } = this.#framing;
-    if (output.size < HIGH_WATER && output.borrowed === 0) return undefined;
+    if (this.#wire.closed || (output.size < HIGH_WATER && output.borrowed === 0)) return undefined;
     this.#drained = Promise.withResolvers();
     this.#drained.promise.catch(ignore);
     this.#wire.flush();

@@ -7,7 +7,7 @@ export type WsMessageSource =
   | ReadableStream<Uint8Array | string>
   | AsyncIterable<Uint8Array | string>;
 
-/** The longest piece that is sent at once: Pings, Pongs and a Close pass between two of them. */
+/** The longest piece that is sent at once: Pings, Pongs and the answer to a Close pass between two of them. */
 const PART = 64 * 1024;
 
 /** A message that is sent while it is made. */

@@ -58,7 +58,7 @@ export class Wire {
 
   /** The protocol was stalled and can go on. */
   resume(): void {
-    if (!this.#closed) this.#goOn(this.#decode(0));
+    if (!this.#closed && !this.#isBusy) this.#goOn(this.#decode(0)); // else when the receiver has had its turn
   }
 
   /** Reads on, unless a read is under way, the receiver has its turn first, or the connection wants no more. */
@@ -69,8 +69,9 @@ export class Wire {
     if (this.framing.stalled) {
       // what stalled it may be over: its message was asked for, or everything is to be discarded
       const delivered = this.#decode(0);
-      if (this.#closed || this.framing.stalled) return;
+      if (this.#closed) return;
       if (delivered) return this.atEndOfTurn();
+      if (this.framing.stalled) return;
     }
     if (this.#rest.length > 0) return this.#readRest();
     this.#reading = true;

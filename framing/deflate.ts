@@ -33,10 +33,8 @@ const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
  */
 const DEFLATE_SLICE = 256 * 1024;
 const INFLATE_SLICE = 1024 * 1024;
-/** What a final block counts, however short: the next needs a stream of its own. */
-const FINAL_BLOCK = 64 * 1024;
-/** A message may have so many of them, and one more for each KiB: who needs more is up to no good. */
-const FINAL_BLOCKS = 16;
+/** What a message counts besides what it inflates to, and what a zlib stream does that has to be made for a part of it. */
+const MESSAGE_SLICE = 8 * 1024, STREAM_SLICE = 128 * 1024;
 
 /** How messages are compressed in one direction. */
 export interface DeflateDirection {
@@ -62,7 +60,8 @@ export interface MessageDeflateOptions {
 
 /**
  * Both directions of permessage-deflate on one connection, as they were agreed on. zlib's memory is taken with the first
- * compressed message, and given back with the connection, or with each message where no context is taken over.
+ * compressed message, and given back with the connection; that of the deflater, most of it, with each message where no
+ * context is taken over.
  *
  * @example
  * ```ts
@@ -174,7 +173,7 @@ export interface InflaterEvents {
   /** A piece of the message, valid during the call. Returns whether more may come before {@linkcode Inflater.resume}. */
   output(piece: Uint8Array): boolean;
   /** All that was pushed is inflated, or `error` tells why it cannot be. Is never called within `push`. */
-  done(error?: WsProtocolError): void;
+  done(error?: Error): void;
 }
 
 /** Inflates the messages of one direction, one after the other. */
@@ -187,9 +186,8 @@ export class Inflater {
   #input: Uint8Array = TAIL;
   #last = false;
   #taken = 0;
-  /** How much of the message has been pushed, and how many final blocks were in it. */
-  #pushed = 0;
-  #finalBlocks = 0;
+  /** Whether something of the message has been pushed. */
+  #begun = false;
   #held = false;
   /** Whether zlib has worked off the input; some output may still wait to be taken. */
   #flushed = false;
@@ -210,9 +208,9 @@ export class Inflater {
    */
   push(bytes: Uint8Array, last: boolean): void {
     this.#last = last;
-    this.#pushed += bytes.length;
+    this.#begun ||= bytes.length > 0;
     // A message of no bytes at all is not DEFLATE, but has one meaning only; the tail alone would be half a block.
-    if (this.#pushed === 0) return queueMicrotask(() => this.events.done());
+    if (!this.#begun) return queueMicrotask(() => this.events.done());
     this.#write(bytes);
   }
 
@@ -231,8 +229,7 @@ export class Inflater {
   destroy(): void {
     const stream = this.#stream;
     this.#stream = undefined;
-    this.#held = this.#flushed = false;
-    this.#pushed = this.#finalBlocks = 0;
+    this.#held = this.#flushed = this.#begun = false;
     clearTimeout(this.#rest);
     stream?.destroy();
   }
@@ -277,12 +274,13 @@ export class Inflater {
     else if (this.#allTaken(stream)) this.#allOut(stream);
     else if (this.#slice >= INFLATE_SLICE) {
       stream.pause();
-      this.#afterRest(() => !this.#held && stream.resume());
+      this.#inTurn(() => !this.#held && stream.resume());
     }
   }
 
-  /** Lets the others have their turn. */
-  #afterRest(act: () => void): void {
+  /** Goes on: at once, or when so much has been done that the others have their turn first. */
+  #inTurn(act: () => void): void {
+    if (this.#slice < INFLATE_SLICE) return act();
     this.#slice = 0;
     clearTimeout(this.#rest);
     this.#rest = setTimeout(act, 0);
@@ -300,32 +298,26 @@ export class Inflater {
     if (taken < this.#input.length + (this.#last ? TAIL.length : 0)) {
       return this.#afterFinalBlock(stream, this.#input.subarray(taken));
     }
-    if (this.#last && this.#options.noContextTakeover) this.destroy();
+    if (this.#last && this.#options.noContextTakeover) stream.reset(); // a new one would cost ten times as much
     this.#done();
   }
 
   #done(): void {
-    if (this.#last) this.#pushed = this.#finalBlocks = 0;
-    this.events.done();
+    if (this.#last) {
+      this.#begun = false;
+      this.#slice += MESSAGE_SLICE;
+    }
+    this.#inTurn(() => this.events.done());
   }
 
   /** RFC 7692 §7.2.3.4: a block with BFINAL set, which ends the DEFLATE stream, may be followed by others. */
   #afterFinalBlock(stream: InflateRaw, rest: Uint8Array): void {
     stream.destroy();
     this.#stream = undefined;
+    this.#slice += STREAM_SLICE;
     if (rest.length === 0) return this.#done();
-    // A message could be made of nothing but such blocks, of two bytes each.
-    if (++this.#finalBlocks > FINAL_BLOCKS + this.#pushed / 1024) {
-      const count = `${this.#finalBlocks} final blocks in ${this.#pushed} bytes`;
-      return this.#fail(
-        1008,
-        `Compressed message has ${count}: at most ${FINAL_BLOCKS} and one for each KiB are taken`,
-      );
-    }
     this.#stream = this.#open();
-    this.#slice += FINAL_BLOCK;
-    if (this.#slice < INFLATE_SLICE) this.#write(rest);
-    else this.#afterRest(() => this.#write(rest));
+    this.#inTurn(() => this.#write(rest));
   }
 }
 

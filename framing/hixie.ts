@@ -131,9 +131,9 @@ export class HixieProtocol implements Protocol {
     this.state = "closed";
   }
 
-  /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
-  receiveInto(sink: MessageSink | undefined): void {
-    if (sink === undefined || this.#message === undefined) this.#sink = sink;
+  /** The next message, or what is missing of the one that is arriving, goes to `sink`. */
+  receiveInto(sink: MessageSink): void {
+    if (this.#message === undefined) this.#sink = sink;
     else this.#message.divert(sink);
   }
 

@@ -63,8 +63,8 @@ export interface Protocol {
   space(): Uint8Array;
   /** Decodes the next `length` bytes, which have been read into {@linkcode space}. Never throws: see `state` and `error`. */
   receive(length: number): void;
-  /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
-  receiveInto(sink: MessageSink | undefined): void;
+  /** The next message, or what is missing of the one that is arriving, goes to `sink`. */
+  receiveInto(sink: MessageSink): void;
   /** The peer has ended TCP: in some protocols that is how to close. */
   end(): void;
   /** Appends a message to the output; at once, or if a promise is returned then. In the state `open` only. */

@@ -26,7 +26,7 @@ export class MessageReceiver {
   /** Why it is refused, unless somebody takes it piece by piece. */
   #tooLong: WsProtocolError | undefined;
   /** Why it could not be inflated, or was refused on the way. */
-  #failure: WsProtocolError | undefined;
+  #failure: Error | undefined;
 
   /**
    * @param events Takes the messages.
@@ -59,9 +59,9 @@ export class MessageReceiver {
     return this.#sink !== undefined;
   }
 
-  /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
-  receiveInto(sink: MessageSink | undefined): void {
-    if (sink === undefined || this.#message === undefined) this.#sink = sink;
+  /** The next message, or what is missing of the one that is arriving, goes to `sink`. */
+  receiveInto(sink: MessageSink): void {
+    if (this.#message === undefined) this.#sink = sink;
     else this.#message.divert(sink);
   }
 
@@ -155,10 +155,9 @@ export class MessageReceiver {
       if (this.#tooLong !== undefined && this.#isRefused()) throw this.#tooLong;
       return message.push(piece, piece.length) && this.#tooLong === undefined;
     } catch (error) {
-      if (!(error instanceof WsProtocolError)) throw error;
       const { inflater } = this.#deflate!;
       inflater.destroy();
-      queueMicrotask(() => inflater.events.done(error)); // not within zlib's call
+      queueMicrotask(() => inflater.events.done(error as Error)); // not within zlib's call
       return false;
     }
   }

@@ -144,8 +144,8 @@ export class Rfc6455Protocol implements Protocol {
     if (this.state === "closed") this.#input.clear();
   }
 
-  /** The next message, or what is missing of the one that is arriving, goes to `sink`; `undefined` takes that back. */
-  receiveInto(sink: MessageSink | undefined): void {
+  /** The next message, or what is missing of the one that is arriving, goes to `sink`. */
+  receiveInto(sink: MessageSink): void {
     this.#receiver.receiveInto(sink);
   }
 

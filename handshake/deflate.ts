@@ -42,7 +42,8 @@ export interface CompressionOptions {
   clientMaxWindowBits?: number | undefined;
   /**
    * Messages shorter than that, in bytes, are sent uncompressed: they would hardly shrink, and compressing costs far more
-   * time than sending them. 0 compresses all, `Infinity` none; what arrives is not affected. Default: 1024.
+   * time than sending them. 0 compresses all, `Infinity` none. What arrives is not affected, nor is `sendStream`, which
+   * compresses whatever it sends. Default: 1024.
    */
   threshold?: number | undefined;
   /**

@@ -227,7 +227,7 @@ for (const role of ROLES) {
     });
   }
 
-  Deno.test(`${role} §7.1.1: the context is taken over, or zlib's memory given back with each message`, async () => {
+  Deno.test(`${role} §7.1.1: the context is taken over or not, and zlib's memory given back in the end`, async () => {
     const message = randomBytes(seeded(5), 3000);
     for (const noContextTakeover of [false, true]) {
       using side = new DeflateSide(role, { outgoing: { noContextTakeover } });
@@ -238,7 +238,8 @@ for (const role of ROLES) {
         const wire = side.side.sent();
         sizes.push(wire.length);
         await receiver.receive(wire);
-        assertEquals(openHandles(), noContextTakeover ? 0 : 2);
+        // a deflater is 256 KiB, an inflater is little, and dear to make
+        assertEquals(openHandles(), noContextTakeover ? 1 : 2);
       }
       assertEquals(receiver.side.messages, [message, message, message]);
       const [first, second] = sizes as [number, number];

@@ -258,16 +258,6 @@ Deno.test("a message of nothing but final blocks is inflated, and others have th
   assert(ticks >= 10, `${ticks} turns`);
 });
 
-Deno.test("final blocks that are as short as can be are taken up to a number, and then refused with 1008", async () => {
-  for (const count of [17, 18]) {
-    using side = new DeflateSide("server");
-    await side.receive(fromPeer("server", 0xc1, unhex("f348cdc9c90700".repeat(count))));
-    const { error } = side.side.protocol;
-    assertEquals(error?.closeCode, count === 17 ? undefined : 1008);
-    assertEquals(side.side.messages, count === 17 ? ["Hello".repeat(17)] : []);
-  }
-});
-
 Deno.test("the end of the connection between two final blocks opens no further zlib stream", async () => {
   for (let blocks = 1; blocks < 40; blocks++) {
     const side = new DeflateSide("server");
