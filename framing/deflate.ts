@@ -241,16 +241,12 @@ export class Inflater {
       (piece: Buffer) => this.#stream === stream && this.#output(stream, bytesOf(piece)),
     );
     stream.on("error", ({ message }: Error) => {
-      if (this.#stream === stream) {
-        this.#fail(1007, `Compressed message cannot be inflated: ${message}`);
-      }
+      if (this.#stream !== stream) return;
+      this.destroy();
+      const error = new WsProtocolError(1007, `Compressed message cannot be inflated: ${message}`);
+      queueMicrotask(() => this.events.done(error));
     });
     return stream;
-  }
-
-  #fail(code: number, message: string): void {
-    this.destroy();
-    queueMicrotask(() => this.events.done(new WsProtocolError(code, message)));
   }
 
   #write(bytes: Uint8Array): void {
