@@ -119,6 +119,7 @@ export class WsConn implements AsyncDisposable {
     this.version = this.#framing.version;
     this.#wire = incoming.wire = new Wire(transport, this.#framing, {
       wantsMore: () => incoming.wantsMore(),
+      paused: () => incoming.paused(),
       decoded: () => this.#decoded(),
       drained: () => this.#outgoing.drained(),
       ended: (cause) => this.#ended(cause),

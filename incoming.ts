@@ -201,9 +201,12 @@ export class Incoming {
   wantsMore(): boolean {
     if (this.#ended) return true; // to be discarded
     if (this.#piecewise?.wantsMore === false) return false; // its reader will call for more
-    if (this.#controller.desiredSize! > 0) return true;
-    this.#pulled(); // back-pressure: the stream pulls again when there is room
-    return false;
+    return this.#controller.desiredSize! > 0;
+  }
+
+  /** Nothing is read, because enough waits: `stream` is to pull again when it has room, if it is `stream` that is full. */
+  paused(): void {
+    if (this.#controller.desiredSize! <= 0) this.#pulled();
   }
 
   /** No more messages will come; `failure` tells why, if the connection was not closed. */

@@ -3,8 +3,10 @@ import type { Protocol } from "./framing/mod.ts";
 
 /** What a {@linkcode Wire} asks and tells the connection it belongs to. */
 export interface WireEvents {
-  /** Whether more may be read now; if not, the connection calls `readOn` when it may. */
+  /** Whether more may be read now. */
   wantsMore(): boolean;
+  /** Nothing is read because no more was wanted: the connection calls `readOn` when it is. */
+  paused(): void;
   /** Bytes have been decoded. Returns whether there were messages among them, which the receiver shall take first. */
   decoded(): boolean;
   /** All output has been written. */
@@ -65,7 +67,7 @@ export class Wire {
   readOn(): void {
     if (this.#reading || this.#decoding || this.#isBusy || this.#peerDone || this.#closed) return;
     this.flush(); // about to wait
-    if (!this.#events.wantsMore()) return;
+    if (!this.#events.wantsMore()) return this.#events.paused();
     if (this.framing.stalled) {
       // what stalled it may be over: its message was asked for, or everything is to be discarded
       const delivered = this.#decode(0);
