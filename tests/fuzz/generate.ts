@@ -38,7 +38,7 @@ const BROKEN =
     "f4908080 f5808080 fe").split(" ").map((hex) => Uint8Array.fromHex(hex));
 
 /** A length, near an edge more often than one that is drawn would be; seldom a long one, which takes the time of many. */
-function someLength(random: Random, limit: number): number {
+export function someLength(random: Random, limit: number): number {
   if (!once(random, 4)) return random(12);
   const edges = once(random, 8)
     ? limit >= 65_536 && once(random, 2) ? LONG_EDGES : [...BUFFER_EDGES, Math.min(limit, 5000)]
@@ -103,12 +103,12 @@ function soundFrames(random: Random, stream: Stream): Uint8Array {
   return concat(parts);
 }
 
-function someKey(random: Random, { masked }: Stream): Uint8Array | undefined {
+export function someKey(random: Random, { masked }: Stream): Uint8Array | undefined {
   return masked ? once(random, 8) ? new Uint8Array(4) : randomBytes(random, 4) : undefined;
 }
 
 /** A message in one frame, or in several with control frames between them. */
-function message(random: Random, stream: Stream): Uint8Array[] {
+export function message(random: Random, stream: Stream): Uint8Array[] {
   const isText = once(random, 2);
   const length = someLength(random, stream.limit);
   let left: Uint8Array = isText ? someText(random, length) : randomBytes(random, length);
@@ -127,12 +127,12 @@ function message(random: Random, stream: Stream): Uint8Array[] {
   return parts;
 }
 
-function controlFrame(random: Random, stream: Stream): Uint8Array {
+export function controlFrame(random: Random, stream: Stream): Uint8Array {
   const payload = randomBytes(random, once(random, 6) ? between(random, 123, 125) : random(8));
   return frame(pick(random, [0x89, 0x8a]), payload, someKey(random, stream));
 }
 
-function closeFrame(random: Random, stream: Stream): Uint8Array {
+export function closeFrame(random: Random, stream: Stream): Uint8Array {
   const code = once(random, 3) ? pick(random, CODES) : 1000;
   const reason = once(random, 2) ? someText(random, pick(random, [4, 120])).subarray(0, 123) : [];
   const payload = Uint8Array.of(code >> 8, code & 0xff, ...reason);
@@ -142,7 +142,7 @@ function closeFrame(random: Random, stream: Stream): Uint8Array {
 }
 
 /** A frame that breaks one rule of §5. */
-function faultyFrame(random: Random, stream: Stream): Uint8Array {
+export function faultyFrame(random: Random, stream: Stream): Uint8Array {
   const first = pick(random, [0x80, 0x81, 0x82, 0x01, 0x02, 0x88, 0x89, 0x8a]);
   const payload = someText(random, random(12));
   const key = someKey(random, stream);

@@ -3,6 +3,8 @@
  * takes the whole input at once, and is as slow and as plain as can be.
  */
 
+import type { MessageInflater } from "./naive_inflate.ts";
+
 /** How an input may end. */
 export interface Ending {
   state: "open" | "closing" | "closed";
@@ -23,6 +25,10 @@ export interface Outcome {
   pings: Uint8Array[];
   /** The endings that the standard allows: several where it does not say when, or with what code, to fail. */
   endings: Ending[];
+  /** What may become of it instead, depending on how zlib is fed. */
+  orElse?: Outcome[];
+  /** Whether that decides what becomes of it, as it decides which of several things that are wrong is noticed first. */
+  isLoose?: boolean;
 }
 
 /** What an input is decoded under. */
@@ -33,6 +39,8 @@ export interface Setting {
   /** This side sends a Close with this payload when so many bytes have arrived. */
   closeAt: number;
   closePayload: Uint8Array;
+  /** Inflates what is compressed, if that was agreed on. */
+  inflater?: MessageInflater;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -60,6 +68,8 @@ export function couldBecomeText(bytes: readonly number[]): boolean {
 export interface Header {
   opcode: number;
   fin: boolean;
+  /** Whether a compressed message begins here. */
+  compressed: boolean;
   length: bigint;
   key: number[];
   /** Where the payload begins; `undefined` if the input ends before. */
@@ -68,12 +78,18 @@ export interface Header {
   faulty: boolean;
 }
 
-/** §5.2 */
-export function readHeader(bytes: Uint8Array, at: number, masked: boolean): Header {
+/** §5.2; `compression` is whether permessage-deflate was agreed on. */
+export function readHeader(
+  bytes: Uint8Array,
+  at: number,
+  masked: boolean,
+  compression = false,
+): Header {
   const [first, second] = [bytes[at]!, bytes[at + 1]];
   const header: Header = {
     opcode: first & 15,
     fin: (first & 128) !== 0,
+    compressed: (first & 64) !== 0,
     length: 0n,
     key: [],
     payloadAt: undefined,
@@ -81,7 +97,10 @@ export function readHeader(bytes: Uint8Array, at: number, masked: boolean): Head
   };
   const isControl = header.opcode >= 8;
   // "MUST be 0 unless an extension is negotiated": RSV1, RSV2, RSV3
-  if ((first & 0b0111_0000) !== 0) header.faulty = true;
+  if ((first & 0b0011_0000) !== 0) header.faulty = true;
+  // RFC 7692 §6: not on control frames, and on the first frame of a message only
+  const mayBegin = header.opcode === 1 || header.opcode === 2;
+  if (header.compressed && !(compression && mayBegin)) header.faulty = true;
   if (![0, 1, 2, 8, 9, 10].includes(header.opcode)) header.faulty = true;
   if (isControl && !header.fin) header.faulty = true; // §5.5: "MUST NOT be fragmented"
   if (second === undefined) return header;
@@ -117,8 +136,8 @@ function mayBeSent(code: number): boolean {
 /** Decodes an input. */
 export function decode(bytes: Uint8Array, setting: Setting): Outcome {
   const outcome: Outcome = { messages: [], pongs: [], pings: [], endings: [] };
-  const { closeAt, closePayload } = setting;
-  let message: { text: boolean; bytes: number[] } | undefined;
+  const { closeAt, closePayload, inflater, maxMessageSize } = setting;
+  let message: { text: boolean; compressed: boolean; bytes: number[] } | undefined;
 
   /** The end of the input, nothing being wrong so far. */
   const quiet = (): Ending =>
@@ -133,7 +152,7 @@ export function decode(bytes: Uint8Array, setting: Setting): Outcome {
   const end = (...endings: Ending[]): Outcome => ({ ...outcome, endings });
 
   for (let at = 0; at < bytes.length;) {
-    const header = readHeader(bytes, at, setting.masked);
+    const header = readHeader(bytes, at, setting.masked, inflater !== undefined);
     const { opcode, fin, length, key, payloadAt } = header;
     if (payloadAt === undefined) {
       // The RFC does not ask to fail before the header is complete, nor forbids it.
@@ -147,9 +166,11 @@ export function decode(bytes: Uint8Array, setting: Setting): Outcome {
     if (open && opcode < 8) {
       // §5.4
       if ((opcode === 0) !== (message !== undefined)) codes.push(1002);
-      // §10.4
+      // §10.4: of a compressed message what it inflates to counts, which may be less; but 2^53 bytes cannot be counted
       const total = length + BigInt(message?.bytes.length ?? 0);
-      if (total > BigInt(setting.maxMessageSize) && length < 2n ** 63n) codes.push(1009);
+      const compressed = message?.compressed ?? header.compressed;
+      const limit = compressed ? Number.MAX_SAFE_INTEGER : maxMessageSize;
+      if ((compressed ? length : total) > limit && length < 2n ** 63n) codes.push(1009);
     }
     if (codes.length > 0) {
       // within a header that this side's Close cuts, a fault may have been seen before or after
@@ -162,11 +183,26 @@ export function decode(bytes: Uint8Array, setting: Setting): Outcome {
       (byte, i) => key.length > 0 ? byte ^ key[i % 4]! : byte, // §5.3
     );
     if (opcode < 8) {
-      if (opcode !== 0) message = { text: opcode === 1, bytes: [] };
-      if (open) { for (const byte of payload) message?.bytes.push(byte); }
-      if (open && message?.text && !couldBecomeText(message.bytes)) {
-        return end(...failure(payloadAt, 1007)); // §8.1
+      if (opcode !== 0) {
+        message = { text: opcode === 1, compressed: header.compressed, bytes: [] };
+        inflater?.begin();
       }
+      const noticed: number[] = [];
+      if (open && message?.compressed) {
+        const arrived = payloadEnd <= Math.min(bytes.length, closeAt);
+        const { bytes: inflated, invalid } = inflater!.take(payload, fin && arrived);
+        message.bytes = inflated;
+        if (invalid === "yes") noticed.push(1007);
+        if (inflated.length > maxMessageSize) noticed.push(1009);
+        if (invalid === "perhaps") {
+          const { orElse = [], ...soFar } = structuredClone(outcome);
+          soFar.endings = failure(payloadAt, ...noticed, 1007);
+          Object.assign(outcome, { isLoose: true, orElse: [...orElse, soFar] });
+        }
+      } else if (open) { for (const byte of payload) message?.bytes.push(byte); }
+      if (open && message?.text && !couldBecomeText(message.bytes)) noticed.push(1007); // §8.1
+      if (noticed.some((code) => code !== noticed[0])) outcome.isLoose = true;
+      if (noticed.length > 0) return end(...failure(payloadAt, ...noticed));
     }
     if (payloadEnd > bytes.length) {
       // Too long to be counted in a number: whether to wait for its end, to discard it, is left open.

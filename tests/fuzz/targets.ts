@@ -1,12 +1,18 @@
 /** All that is under fuzz. A further target is one more entry of {@linkcode TARGETS}. */
+import { checkExtensions, type ExtensionsSetup } from "./extensions_target.ts";
+import type { Streamed } from "./framing_runs.ts";
 import {
+  checkDeflate,
   checkHixie,
   checkRfc6455,
+  type DeflateSetup,
+  type Direction,
   type HixieSetup,
   type Rfc6455Setup,
-  type Streamed,
 } from "./framing_targets.ts";
 import { frames, hixieFrames } from "./generate.ts";
+import { deflateFrames } from "./generate_deflate.ts";
+import { extensions } from "./generate_extensions.ts";
 import { body, request, response } from "./generate_http.ts";
 import {
   type BodySetup,
@@ -15,11 +21,13 @@ import {
   checkResponseBytes,
   type HandshakeSetup,
 } from "./handshake_targets.ts";
-import { once, pick, type Random } from "./random.ts";
+import { between, once, pick, type Random } from "./random.ts";
 
 /** One thing under fuzz. */
 export interface Target {
   readonly name: string;
+  /** How many of the inputs are for it, in proportion: so that a slow one does not take the time of all others. */
+  readonly share: number;
   /** Makes the case that `random` stands for. */
   make(random: Random): Case;
 }
@@ -29,17 +37,25 @@ export interface Case {
   readonly input: Uint8Array;
   /** How the thing is set up: what a regression test has to repeat. */
   readonly setup: unknown;
-  /** Tries this input, or a smaller one; returns what is wrong with the result, if anything is. */
-  check(input: Uint8Array): string | undefined;
+  /** Tries this input, or a smaller one; returns what is wrong with the result, if anything is, or a promise of that. */
+  check(input: Uint8Array): Difference | Promise<Difference>;
 }
+
+/** How a result differs from what it must be, if it does. */
+export type Difference = string | undefined;
+
+/** The share of a target that takes some 0.1 ms an input, and that of one which waits for zlib and takes 2 ms. */
+const FAST = 8, SLOW = 4;
 
 function target<S>(
   name: string,
-  check: (setup: S, input: Uint8Array) => string | undefined,
+  check: (setup: S, input: Uint8Array) => Difference | Promise<Difference>,
   make: (random: Random) => { setup: S; input: Uint8Array },
+  share = FAST,
 ): Target {
   return {
     name,
+    share,
     make: (random) => {
       const { setup, input } = make(random);
       return { setup, input, check: (input) => check(setup, input) };
@@ -82,6 +98,36 @@ function rfc6455(role: "client" | "server"): Target {
   });
 }
 
+function direction(random: Random): Direction {
+  return {
+    windowBits: pick(random, [8, 8, 9, 9, 10, 12, 15, 15]),
+    noContextTakeover: once(random, 4),
+  };
+}
+
+const deflate = target<DeflateSetup>("deflate", checkDeflate, (random) => {
+  const role = pick(random, ["server", "client"] as const);
+  const maxMessageSize = pick(random, [0, 16, 200, 1000, 4096, 4096, 4096, 70_000]);
+  const incoming = direction(random);
+  const setup: DeflateSetup = {
+    role,
+    maxMessageSize,
+    closeAt: someClose(random),
+    ...streaming(random, ["all", "long"]),
+    splitSeed: random(2 ** 32),
+    deflate: {
+      incoming,
+      outgoing: direction(random),
+      threshold: pick(random, [0, 0, 20]),
+      level: random(10),
+      memLevel: between(random, 1, 9),
+    },
+    ...(once(random, 6) ? { torn: true } : {}),
+  };
+  const masked = role === "server";
+  return { setup, input: deflateFrames(random, { masked, limit: maxMessageSize, ...incoming }) };
+}, SLOW);
+
 function hixie(version: "hixie-75" | "hixie-76", mode: "old" | "new"): Target {
   return target<HixieSetup>(`${version}-${mode}`, checkHixie, (random) => {
     const maxMessageSize = someLimit(random);
@@ -97,7 +143,7 @@ function hixie(version: "hixie-75" | "hixie-76", mode: "old" | "new"): Target {
 
 function handshake(
   name: string,
-  check: (setup: HandshakeSetup, input: Uint8Array) => string | undefined,
+  check: (setup: HandshakeSetup, input: Uint8Array) => Difference,
   make: (random: Random) => Uint8Array,
 ): Target {
   return target(name, check, (random) => ({
@@ -110,6 +156,7 @@ function handshake(
 export const TARGETS: readonly Target[] = [
   rfc6455("server"),
   rfc6455("client"),
+  deflate,
   hixie("hixie-76", "old"),
   hixie("hixie-76", "new"),
   hixie("hixie-75", "old"),
@@ -121,4 +168,22 @@ export const TARGETS: readonly Target[] = [
     const setup = { fields, isResponse: once(random, 2), splitSeed: random(2 ** 32) };
     return { setup, input: bytes };
   }),
+  target<ExtensionsSetup>("extensions", checkExtensions, (random) => {
+    const role = pick(random, ["server", "client"] as const);
+    const settings = {
+      serverNoContextTakeover: once(random, 3),
+      clientNoContextTakeover: once(random, 3),
+      serverMaxWindowBits: once(random, 2) ? 15 : between(random, 8, 15),
+      clientMaxWindowBits: once(random, 2) ? 15 : between(random, 8, 15),
+      threshold: 0,
+      level: 6,
+      memLevel: 8,
+    };
+    return { setup: { role, settings }, input: extensions(random, role === "client") };
+  }),
 ];
+
+/** The targets in the order in which they take their turns: each as often as is its share. */
+export function turns(targets: readonly Target[]): Target[] {
+  return targets.flatMap((target) => new Array<Target>(target.share).fill(target));
+}
