@@ -127,6 +127,7 @@ class Session {
   #asked = false;
   /** Settles when a protocol that is stalled may be able to go on. */
   #wake: PromiseWithResolvers<void> | undefined;
+  #wakesSoon = false;
 
   constructor(make: Make, plan: Plan, random: Random, draining: boolean) {
     this.#plan = plan;
@@ -160,9 +161,16 @@ class Session {
   /** Who takes a message wants more of it now, or soon. */
   #wantsMore(): boolean {
     if (this.#deflate === undefined || once(this.#random, 2)) return true;
-    if (once(this.#random, 2)) queueMicrotask(() => this.#wake?.resolve());
-    else void nextTurn().then(() => this.#wake?.resolve());
+    void this.#wakeSoon();
     return false;
+  }
+
+  async #wakeSoon(): Promise<void> {
+    if (this.#wakesSoon) return;
+    this.#wakesSoon = true;
+    await (once(this.#random, 2) ? undefined : nextTurn());
+    this.#wakesSoon = false;
+    this.#wake?.resolve();
   }
 
   #makeSink(): MessageSink {
