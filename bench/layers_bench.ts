@@ -1,13 +1,20 @@
 /** The layers by themselves, in ns a message: `deno task bench:micro`. */
+import { concat } from "@std/bytes";
+import { WsConn } from "../conn.ts";
+import { MessageDeflate } from "../framing/deflate.ts";
 import { Rfc6455Protocol } from "../framing/mod.ts";
 import { applyMask, nextMaskKey } from "../framing/mask.ts";
 import { encodeFrame, Opcode, readFrameHeader } from "../framing/frame.ts";
 import { decodeUtf8, Utf8Validator } from "../framing/utf8.ts";
+import { connLimits, makeProtocol } from "../options.ts";
+import { HIGH_WATER, weigh } from "../queue.ts";
+import { jsonBytes } from "./load/json.ts";
 
 const SIZES = [16, 125, 1024, 65536];
 const events = { message() {}, pong() {} };
 const limits = { maxMessageSize: 1 << 24 };
 const text = (size: number) => "x".repeat(size);
+const bytesOf = (text: string) => new TextEncoder().encode(text);
 const header = { fin: false, rsv1: false, opcode: 0, length: 0, masked: false, maskKey: 0 };
 
 for (const size of SIZES) {
@@ -48,3 +55,67 @@ for (const size of SIZES) {
 const frame = encodeFrame(Opcode.Text, new Uint8Array(1000), { maskKey: 1 });
 Deno.bench("read a header", () => void readFrameHeader(frame, 0, frame.length, header));
 Deno.bench("a masking key", () => void nextMaskKey());
+
+for (const size of [1024, 65536]) {
+  const { deflater, inflater } = new MessageDeflate();
+  // different ones, and more than the 32 KiB that DEFLATE looks back
+  const documents = Array.from({ length: 65536 / size + 1 }, (_, i) => jsonBytes(i, size));
+  let turn = 0;
+  // compressed as a first message it refers to nothing before it, and can be inflated again and again
+  const compressed = await new MessageDeflate().deflater.push(documents[0]!, true);
+  Deno.bench(`deflate ${size} B of JSON`, async () => {
+    await deflater.push(documents[turn++ % documents.length]!, true);
+  });
+  Deno.bench(`inflate ${size} B of JSON`, async () => {
+    await new Promise<void>((done) => {
+      inflater.events = { output: () => true, done: () => done() };
+      inflater.push(compressed, true);
+    });
+  });
+}
+
+/** So many messages at once: what arrives with one read. */
+const BATCH = 64;
+const message = text(16);
+
+/** A connection that costs nothing: reading gives the same frames over and over, and writing takes all. */
+function endless(frame: Uint8Array): Deno.Conn {
+  const frames = concat(Array<Uint8Array>(BATCH).fill(frame));
+  let at = 0;
+  return {
+    read: (buffer: Uint8Array) => {
+      const part = frames.subarray(at, at + buffer.length);
+      buffer.set(part);
+      at = (at + part.length) % frames.length;
+      return Promise.resolve(part.length);
+    },
+    write: (bytes: Uint8Array) => Promise.resolve(bytes.length),
+  } as Deno.Conn;
+}
+
+const connection = connLimits({ timeout: 0, pingInterval: 0 });
+const conn = new WsConn(endless(encodeFrame(Opcode.Text, bytesOf(message), { maskKey: 1 })), {
+  line: "",
+  headers: new Headers(),
+  protocol: "",
+  extensions: "",
+  rest: new Uint8Array(0),
+  framing: (events) => makeProtocol("rfc6455", "server", events, connection),
+}, connection);
+const strategy = { highWaterMark: HIGH_WATER, size: weigh };
+Deno.bench(`recv and send ${BATCH} messages, without a socket`, async () => {
+  for (let i = 0; i < BATCH; i++) await conn.send((await conn.recv())!);
+});
+
+const reader = new ReadableStream<string>({
+  pull(controller) {
+    for (let i = 0; i < BATCH; i++) controller.enqueue(message);
+  },
+}, strategy).getReader();
+Deno.bench(`${BATCH} messages through a ReadableStream`, async () => {
+  for (let i = 0; i < BATCH; i++) await reader.read();
+});
+const writer = new WritableStream<string>({ write() {} }, strategy).getWriter();
+Deno.bench(`${BATCH} messages through a WritableStream`, async () => {
+  for (let i = 0; i < BATCH; i++) await writer.write(message);
+});

@@ -1,10 +1,17 @@
-/** Echoes bytes, with no WebSocket: what the sockets of Deno cost by themselves. */
-const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-console.log(listener.addr.port);
+/** Echoes bytes, with no WebSocket: what the sockets of Deno cost by themselves. Arguments: `tls`, `idle`. */
+import { sendAtOnce } from "../../transport.ts";
+import { tls } from "./tls.ts";
 
-async function echo(conn: Deno.TcpConn): Promise<void> {
-  conn.setNoDelay();
-  const buffer = new Uint8Array(65536);
+const where = { hostname: "127.0.0.1", port: 0 };
+const listener = tls ? Deno.listenTls({ ...where, ...tls }) : Deno.listen(where);
+console.log((listener.addr as Deno.NetAddr).port);
+
+/** Most of what an idle connection holds is its buffer. */
+const BUFFER = Deno.args.includes("idle") ? 1024 : 65536;
+
+async function echo(conn: Deno.Conn): Promise<void> {
+  sendAtOnce(conn);
+  const buffer = new Uint8Array(BUFFER);
   for (let length; (length = await conn.read(buffer)) !== null;) {
     for (let at = 0; at < length;) at += await conn.write(buffer.subarray(at, length));
   }
