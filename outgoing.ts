@@ -32,6 +32,8 @@ export class Outgoing {
   readonly #events: OutgoingEvents;
   #controller!: WritableStreamDefaultController;
   #writer: WritableStreamDefaultWriter<WsMessage | OutgoingMessage> | undefined;
+  /** Whether somebody else may write to `stream`, and abort it. */
+  #exposed = false;
   /** How many messages were given to `stream` and are not framed yet. */
   #queued = 0;
   /** The Close that goes out behind the messages that were sent before it. */
@@ -47,8 +49,6 @@ export class Outgoing {
     this.#stream = new WritableStream({
       start: (controller) => {
         this.#controller = controller;
-        // at once: the stream itself would first wait for a write that a stalled peer holds up
-        controller.signal.addEventListener("abort", () => this.#abort());
       },
       write: (message) => this.#write(message),
       close: async () => {
@@ -73,6 +73,12 @@ export class Outgoing {
   expose(): WritableStream<WsMessage> {
     this.#writer?.releaseLock();
     this.#writer = undefined;
+    if (!this.#exposed) {
+      this.#exposed = true;
+      // At once: the stream itself would first wait for a write that a stalled peer holds up. And not before it is
+      // exposed and so can be aborted: most connections never need the signal.
+      this.#controller.signal.addEventListener("abort", () => this.#abort());
+    }
     return this.#stream as WritableStream<WsMessage>; // messages in pieces are nobody else's to write
   }
 
@@ -104,7 +110,7 @@ export class Outgoing {
     }, (error) => {
       message.cancel(error);
       // as for `send`; but what the source throws is the sender's concern
-      const isEnd = error instanceof WsConnectionClosed || this.#controller.signal.aborted;
+      const isEnd = error instanceof WsConnectionClosed || this.#isAborted;
       if (isEnd) sent.catch(ignore);
       throw error;
     });
@@ -178,7 +184,7 @@ export class Outgoing {
     // The answer to the last message that has arrived leaves at once; what follows it gathers.
     if (writing === undefined) {
       if (this.#events.isAnswer()) this.#wire.flush();
-      else this.#wire.atEndOfTurn();
+      else this.#wire.gather();
     }
     return writing;
   }
@@ -238,7 +244,7 @@ export class Outgoing {
 
   #refuseMore(error: Error): void {
     // a stream that is being aborted ends by itself
-    if (!this.#controller.signal.aborted) this.#controller.error(error);
+    if (!this.#isAborted) this.#controller.error(error);
     this.unframed = 0;
   }
 
@@ -247,6 +253,11 @@ export class Outgoing {
     this.#queued = 0;
     if (this.#lastWords === undefined) this.#events.abort();
     else if (this.#isOpen) this.#sayClose();
+  }
+
+  /** Whether somebody has aborted `stream`. */
+  get #isAborted(): boolean {
+    return this.#exposed && this.#controller.signal.aborted;
   }
 
   /** Whether what is framed can still be written. */

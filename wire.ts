@@ -1,6 +1,9 @@
 import { setImmediate } from "node:timers";
 import type { Protocol } from "./framing/mod.ts";
 
+/** So many messages of a long run leave before the rest of it is done. */
+const FIRST_PART = 32;
+
 /** What a {@linkcode Wire} asks and tells the connection it belongs to. */
 export interface WireEvents {
   /** Whether more may be read now. */
@@ -35,6 +38,9 @@ export class Wire {
   #writing = false;
   /** Whether this wire is in `#busy`. */
   #isBusy = false;
+  /** How many messages have gathered since this wire ran dry, and with how many a part of them leaves. */
+  #gathered = 0;
+  #leavesAt = FIRST_PART;
 
   constructor(transport: Deno.Conn, framing: Protocol, events: WireEvents) {
     this.#transport = transport;
@@ -132,10 +138,22 @@ export class Wire {
     return delivered;
   }
 
+  /** A message has been framed, and more may follow. */
+  gather(): void {
+    // A long run leaves in parts, each twice as long as the one before: the peer works on them while this side goes on.
+    if (++this.#gathered >= this.#leavesAt) {
+      this.#leavesAt *= 3;
+      this.flush();
+    }
+    this.atEndOfTurn();
+  }
+
   /** The receiver has taken all messages: what it has answered goes out, and the reading goes on. */
   runDry(): void {
     if (this.#isBusy) Wire.#busyCount--;
     this.#isBusy = false;
+    this.#gathered = 0;
+    this.#leavesAt = FIRST_PART;
     this.flush();
     this.readOn();
   }

@@ -1,4 +1,5 @@
 import type { Buffer } from "node:buffer";
+import { applyMaskWithin } from "./mask.ts";
 import { LARGE_BUFFER, largeBuffers } from "./pool.ts";
 import { asBuffer } from "./utf8.ts";
 
@@ -6,6 +7,10 @@ import { asBuffer } from "./utf8.ts";
 const IDLE_BUFFER = 1024;
 /** Up to so many large buffers in use, a connection keeps its own through a pause. */
 const PLENTY = 128;
+/** The longest block that small binary messages share, and so the most that one of them can keep from being freed. */
+const BLOCK = 16 * 1024;
+
+const NONE = new Uint8Array(0);
 
 /**
  * The bytes of a connection that have arrived and are not decoded yet: those between `start` and `end`. Reads go
@@ -21,6 +26,10 @@ export class Input {
   /** Where they end. */
   end = 0;
   #decoder: Buffer;
+  #words: Uint32Array;
+  /** Where the binary messages of one read are copied to, and how much of it is taken. */
+  #block: Uint8Array<ArrayBuffer> = NONE;
+  #taken = 0;
   readonly #idle: Uint8Array<ArrayBuffer> = new Uint8Array(IDLE_BUFFER);
   #lastRead = 0;
   #readBefore = 0;
@@ -28,6 +37,29 @@ export class Input {
   constructor() {
     this.bytes = this.#idle;
     this.#decoder = asBuffer(this.#idle);
+    this.#words = new Uint32Array(this.#idle.buffer);
+  }
+
+  /** Unmasks `bytes[start..end)`; below 0x80 in every octet of the result if and only if that is ASCII. */
+  unmask(start: number, end: number, maskKey: number): number {
+    return applyMaskWithin(this.bytes, this.#words, start, end, maskKey);
+  }
+
+  /**
+   * A copy of `bytes[start..end)`. Many small ones of one read lie side by side in one block: an allocation costs as much
+   * as copying 4 KiB. A long one, or the last, has a buffer of its own.
+   */
+  copy(start: number, end: number): Uint8Array<ArrayBuffer> {
+    const length = end - start;
+    if (this.#taken + length > this.#block.length) {
+      const rest = Math.min(this.end - start, BLOCK);
+      if (rest < 2 * length) return this.bytes.slice(start, end);
+      this.#block = new Uint8Array(rest);
+      this.#taken = 0;
+    }
+    const copy = this.#block.subarray(this.#taken, this.#taken += length);
+    copy.set(this.bytes.subarray(start, end));
+    return copy;
   }
 
   /** The text of `bytes[start..end)`, which are known to be ASCII. */
@@ -37,6 +69,7 @@ export class Input {
 
   /** Where the next bytes are to be read into; never empty as long as the decoder leaves less than 1 KiB. */
   space(): Uint8Array {
+    this.#block = NONE;
     if (this.bytes === this.#idle) {
       if (this.end === IDLE_BUFFER) this.#moveTo(largeBuffers.take());
     } else if (this.end - this.start < IDLE_BUFFER && this.#calm()) this.#leaveLarge();
@@ -86,6 +119,7 @@ export class Input {
     buffer.set(this.bytes.subarray(this.start, this.end));
     this.bytes = buffer;
     this.#decoder = asBuffer(buffer);
+    this.#words = new Uint32Array(buffer.buffer);
     this.end -= this.start;
     this.start = 0;
   }

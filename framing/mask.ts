@@ -24,21 +24,42 @@ const WORDS_FROM = 48;
  * ```
  */
 export function applyMask(bytes: Uint8Array, start: number, end: number, key: number): number {
+  if (end - start < WORDS_FROM) return maskBytes(bytes, start, end, key);
+  const aligned = start + (-(bytes.byteOffset + start) & 3);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + aligned, end - aligned >> 2);
+  const seen = maskBytes(bytes, start, aligned, key);
+  key = rotateKey(key, aligned - start);
+  const rest = aligned + (words.length << 2);
+  return seen | maskWords(words, 0, words.length, key) | maskBytes(bytes, rest, end, key);
+}
+
+/** As {@linkcode applyMask}, where `words` are all of `bytes` as words of 32 bits: that view need not be made each time. */
+export function applyMaskWithin(
+  bytes: Uint8Array,
+  words: Uint32Array,
+  start: number,
+  end: number,
+  key: number,
+): number {
+  const first = start + 3 >> 2;
+  const last = end >> 2;
+  if (last <= first) return maskBytes(bytes, start, end, key);
+  const seen = maskBytes(bytes, start, first << 2, key);
+  key = rotateKey(key, (first << 2) - start);
+  return seen | maskWords(words, first, last, key) | maskBytes(bytes, last << 2, end, key);
+}
+
+/** Every machine that Deno runs on is little-endian, so the key needs no swapping. */
+function maskWords(words: Uint32Array, start: number, end: number, key: number): number {
+  let seen = 0;
+  for (let i = start; i < end; i++) seen |= words[i]! ^= key;
+  return seen;
+}
+
+function maskBytes(bytes: Uint8Array, start: number, end: number, key: number): number {
+  const k0 = key & 0xff, k1 = key >>> 8 & 0xff, k2 = key >>> 16 & 0xff, k3 = key >>> 24;
   let seen = 0;
   let at = start;
-  if (end - start >= WORDS_FROM) {
-    while ((bytes.byteOffset + at & 3) !== 0) {
-      seen |= bytes[at]! ^= key & 0xff;
-      key = rotateKey(key, 1);
-      at++;
-    }
-    // Every machine that Deno runs on is little-endian, so the key needs no swapping.
-    const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at, end - at >> 2);
-    const length = words.length;
-    for (let i = 0; i < length; i++) seen |= words[i]! ^= key;
-    at += length << 2;
-  }
-  const k0 = key & 0xff, k1 = key >>> 8 & 0xff, k2 = key >>> 16 & 0xff, k3 = key >>> 24;
   for (; at + 3 < end; at += 4) {
     seen |= (bytes[at]! ^= k0) | (bytes[at + 1]! ^= k1) | (bytes[at + 2]! ^= k2) |
       (bytes[at + 3]! ^= k3);

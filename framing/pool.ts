@@ -1,7 +1,7 @@
 /** What a busy connection reads into and writes from. */
 export const LARGE_BUFFER = 64 * 1024;
 /** What the first frames of a burst are gathered in. */
-export const SMALL_BUFFER = 4 * 1024;
+export const SMALL_BUFFER = 1024;
 
 /** Buffers of one size that connections lend each other, so that an idle one holds none. */
 class BufferPool {
@@ -29,5 +29,5 @@ class BufferPool {
 
 /** Keeps at most 4 MiB. */
 export const largeBuffers: BufferPool = new BufferPool(LARGE_BUFFER, 64);
-/** Keeps at most 1 MiB. */
-export const smallBuffers: BufferPool = new BufferPool(SMALL_BUFFER, 256);
+/** Keeps at most 8 MiB: thousands of connections write at once when a message goes to all of them. */
+export const smallBuffers: BufferPool = new BufferPool(SMALL_BUFFER, 8192);

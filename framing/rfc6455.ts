@@ -285,14 +285,14 @@ export class Rfc6455Protocol implements Protocol {
 
   /** The fast way: a message that is one frame, all of which is in the buffer. */
   #wholeMessage(start: number, end: number): void {
-    const { bytes } = this.#input;
+    const input = this.#input;
     const { opcode, maskKey } = this.#header;
     // Unmasking touches every byte anyway, and says on the way whether it is ASCII.
-    const seen = this.#isServer ? applyMask(bytes, start, end, maskKey) : -1;
-    if (opcode === Opcode.Binary) return this.#deliver(bytes.slice(start, end));
+    const seen = this.#isServer ? input.unmask(start, end, maskKey) : -1;
+    if (opcode === Opcode.Binary) return this.#deliver(input.copy(start, end));
     const text = (seen & 0x80808080) === 0
-      ? this.#input.ascii(start, end)
-      : decodeUtf8(bytes.subarray(start, end));
+      ? input.ascii(start, end)
+      : decodeUtf8(input.bytes.subarray(start, end));
     // RFC 6455 §8.1
     if (text === undefined) throw new WsProtocolError(1007, "Text message is not valid UTF-8");
     this.#deliver(text);

@@ -3,9 +3,11 @@ import { assertEquals, assertLess, assertRejects } from "@std/assert";
 import { concat } from "@std/bytes";
 import { toBytes } from "@std/streams/unstable-to-bytes";
 import { toText } from "@std/streams";
-import { encodeClose, Opcode } from "../framing/mod.ts";
+import { WsConn } from "../conn.ts";
+import { encodeClose, encodeFrame, Opcode, Rfc6455Protocol } from "../framing/mod.ts";
 import { IncomingMessage } from "../message_stream.ts";
-import type { WsConn } from "../mod.ts";
+import { connLimits } from "../options.ts";
+import { WsConnectionLost } from "../mod.ts";
 import { pair, type RawPeer } from "./helpers/sockets.ts";
 import { against, byHand, bytesOf, closeCode, deflate, pattern, ROLES } from "./streams/helpers.ts";
 
@@ -134,4 +136,34 @@ Deno.test("a stream that is not read wants few pieces of a byte: they weigh more
   assertLess(pieces, 300);
   message.end();
   assertEquals((await toBytes((await message.begun)!)).length, pieces);
+});
+
+Deno.test("the answers to what came in one read leave in one write; those of a long run in parts, each longer", async () => {
+  for (const [count, parts] of [[1, [1]], [31, [31]], [100, [32, 64, 4]]] as const) {
+    const writes: number[] = [];
+    const frame = encodeFrame(Opcode.Text, Uint8Array.of(0x61), { maskKey: 0 });
+    const arrived = concat(new Array<Uint8Array>(count).fill(frame));
+    const reads = [arrived];
+    const transport = {
+      read: (into: Uint8Array) => {
+        const bytes = reads.pop();
+        into.set(bytes ?? []);
+        return Promise.resolve(bytes?.length ?? null);
+      },
+      write: (bytes: Uint8Array) => Promise.resolve(writes.push(bytes.length / 3) && bytes.length),
+      close: () => {},
+    };
+    const conn = new WsConn(transport as unknown as Deno.Conn, {
+      line: "",
+      headers: new Headers(),
+      protocol: "",
+      extensions: "",
+      rest: new Uint8Array(0),
+      framing: (events) => new Rfc6455Protocol("server", events, { maxMessageSize: 1 }),
+    }, connLimits({}));
+    await assertRejects(async () => {
+      for await (const message of conn) await conn.send(message);
+    }, WsConnectionLost);
+    assertEquals(writes, [...parts]);
+  }
 });

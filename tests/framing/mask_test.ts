@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { applyMask, nextMaskKey } from "../../framing/mod.ts";
-import { rotateKey } from "../../framing/mask.ts";
+import { applyMaskWithin, rotateKey } from "../../framing/mask.ts";
 import { randomBytes, seeded } from "../helpers/bytes.ts";
 
 /** RFC 6455 §5.3, to the letter. */
@@ -18,9 +18,18 @@ Deno.test("RFC 6455 §5.3: every length, at every alignment, is masked as by the
       const expected = buffer.slice();
       const payload = maskedByTheBook(buffer.slice(offset, offset + length), key);
       expected.set(payload, offset);
-      const seen = applyMask(buffer, offset, offset + length, key);
+      const other = new Uint8Array(buffer.length + 3 & ~3); // as words go
+      other.set(buffer);
+      const words = new Uint32Array(other.buffer);
+      const isAscii = payload.every((octet) => octet < 0x80);
+      for (
+        const seen of [
+          applyMask(buffer, offset, offset + length, key),
+          applyMaskWithin(other, words, offset, offset + length, key),
+        ]
+      ) assertEquals((seen & 0x80808080) === 0, isAscii);
       assertEquals(buffer, expected);
-      assertEquals((seen & 0x80808080) === 0, payload.every((octet) => octet < 0x80));
+      assertEquals(other.subarray(0, buffer.length), expected);
     }
   }
 });
