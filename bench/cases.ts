@@ -2,13 +2,14 @@
 import type { Job, Measure } from "./job.ts";
 
 /** Whom a case is run on. */
-export type Peer = "wsconn" | "deno_native" | "ws_deno" | "ws_node" | "raw_tcp";
+export type Peer = "wsconn" | "deno_native" | "ws_deno" | "ws_node" | "bun" | "raw_tcp";
 
 export const PEERS: Record<Peer, string> = {
   wsconn: "@wsconn/ws",
   deno_native: "Deno's own",
   ws_deno: "npm ws on Deno",
   ws_node: "npm ws on Node",
+  bun: "Bun",
   raw_tcp: "raw TCP",
 };
 
@@ -40,8 +41,10 @@ export interface Case {
   start?: boolean;
 }
 
-const ALL: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "ws_node", "raw_tcp"];
-const SERVERS = ALL.slice(0, 4);
+const SERVERS: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "ws_node", "bun"];
+const ALL: readonly Peer[] = [...SERVERS, "raw_tcp"];
+/** Whom TLS is measured on. */
+const SECURE = ALL.filter((peer) => peer !== "bun");
 const CLIENTS: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "raw_tcp"];
 
 type Load = [conns: number, depth: number, size: number, type: "text" | "binary"];
@@ -70,7 +73,7 @@ function echo(
     name: `${prefix}${conns}x${depth}x${bytes(size).replace(/ |i?B/g, "")}`,
     title: `${conns.toLocaleString("en")} × ${depth.toLocaleString("en")} × ${bytes(size)} ${type}`,
     group,
-    peers: group === "Client" ? CLIENTS : ALL,
+    peers: group === "Client" ? CLIENTS : tls ? SECURE : ALL,
     base: "deno_native",
     measures,
     job: { mode: "echo", conns, depth, size, type, tls, measured },
@@ -99,6 +102,15 @@ function idle(conns: number): Case {
   });
 }
 
+/** Each message goes to 1,000 connections; so many of them at once. */
+function broadcast(depth: number): Case {
+  const title = `${depth} at once to 1,000 connections, 125 B text`;
+  return other("One way", `broadcast-${depth}`, title, "broadcast", [1000, depth, 125, "text"], {
+    measures: ["rate", "cpu"],
+    peers: ALL,
+  });
+}
+
 const RATE: Pick<Case, "measures"> = { measures: ["rate", "cpu"] };
 /** What the cost of many connections is compared among. */
 const FEW = { ...RATE, peers: ["wsconn", "deno_native", "raw_tcp"] } as const;
@@ -124,16 +136,10 @@ export const CASES: readonly Case[] = [
   echo("Client", [1, 4, 1 << 16, "binary"]),
   other("One way", "sink", "one way in, 32 B text", "sink", [1, 1, 32, "text"], RATE),
   other("One way", "source", "one way out, 32 B text", "source", [1, 1, 32, "text"], RATE),
-  other(
-    "One way",
-    "broadcast",
-    "to 1,000 connections, 125 B text",
-    "broadcast",
-    [1000, 1, 125, "text"],
-    RATE,
-  ),
+  broadcast(1),
+  broadcast(16),
   other("Deflate", "deflate", "1 × 16 × 1 KiB of JSON", "deflate", [1, 16, 1024, "text"], {
-    peers: ["wsconn", "ws_deno", "ws_node"],
+    peers: ["wsconn", "ws_deno", "ws_node", "bun"],
     base: "ws_node",
     measures: ["rate", "wire", "cpu"],
   }),

@@ -64,14 +64,14 @@ function isHeldUp(results: Results, peer: Peer): boolean {
 }
 
 const peers = Object.keys(PEERS) as Peer[];
-const WIDTHS = [42, 18, ...peers.map(() => 15), 24, 10];
+const WIDTHS = [47, 18, ...peers.map(() => 15), 24, 10, 10];
 
 function row(cells: string[]): string {
   return `| ${cells.map((cell, at) => cell.padEnd(WIDTHS[at]!)).join(" | ")} |`;
 }
 
 export function head(): string {
-  const names = ["case", "", ...Object.values(PEERS), "module / Deno's own", "/ raw TCP"];
+  const names = ["case", "", ...Object.values(PEERS), "module / Deno's own", "/ Bun", "/ raw TCP"];
   return `${row(names)}\n|${WIDTHS.map((width) => "-".repeat(width + 2)).join("|")}|`;
 }
 
@@ -89,6 +89,7 @@ export function rows(test: Case, results: Results): string {
       `${MEASURES[measure].unit} ${MEASURES[measure].more ? "↑" : "↓"}`,
       ...cells,
       base === "deno_native" ? ratio : `${ratio} of ${base === "ws_node" ? "ws" : "raw"}`,
+      formatRatio(ratiosOf(results, "wsconn", "bun", measure), false),
       formatRatio(ratiosOf(results, "wsconn", "raw_tcp", measure), false),
     ]);
   }).join("\n");

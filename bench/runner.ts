@@ -11,15 +11,23 @@ const PATIENCE = 30;
 /** How often a program is started in one round. */
 const STARTS = 5;
 
-const runs = (command: string) =>
-  new Deno.Command(command, { args: ["--version"], stdout: "null" }).output()
-    .then(({ success }) => success, () => false);
-const [hasTaskset, hasNode] = await Promise.all([runs("taskset"), runs("node")]);
+async function runs(command: string): Promise<boolean> {
+  try {
+    return (await new Deno.Command(command, { args: ["--version"], stdout: "null" }).output())
+      .success;
+  } catch {
+    return false; // there is none
+  }
+}
+
+const BUN = Deno.env.get("BUN") ?? "bun";
+const [hasTaskset, hasNode, hasBun] = await Promise.all(["taskset", "node", BUN].map(runs));
 const pinned = hasTaskset && navigator.hardwareConcurrency > 1;
 
 /** Whom this machine cannot run, and why. */
 export const missing = new Map<Peer, string>();
 if (!hasNode) missing.set("ws_node", "there is no node on the PATH");
+if (!hasBun) missing.set("bun", "there is no bun on the PATH, and $BUN names none");
 
 type Command = [program: string, ...args: string[]];
 
@@ -38,6 +46,8 @@ async function serverOf(peer: Peer, args: string[]): Promise<Command> {
     case "ws_node":
       await import(NPM_WS); // downloads it
       return ["node", pathOf("servers/npm_ws.mjs"), import.meta.resolve(NPM_WS), ...args];
+    case "bun":
+      return [BUN, pathOf("servers/bun.mjs"), ...args];
     default:
       return deno(`servers/${peer}.ts`, ...args);
   }

@@ -40,27 +40,29 @@ export async function echo(job: Job): Promise<Result> {
   return await meter.run(Promise.all((await openAll(job)).map(load)));
 }
 
-/** One message to the server, which sends it to all connections; when all have it, the next one. */
+/** `depth` messages to the server, which sends each to all connections; when all have them, the next ones. */
 export async function broadcast(job: Job): Promise<Result> {
+  const { depth } = job;
   const meter = new Meter(job);
-  const request = requests(job, 1);
-  const reply = replies(job, 2);
+  const request = requests(job, depth);
+  const reply = replies(job, depth + 1); // one more: what is read may begin within one
+  const all = depth * reply.each;
   const conns = await openAll(job, "/broadcast");
   let missing = 0;
   const ask = () => {
-    missing = conns.length * reply.each;
+    missing = conns.length * all;
     return writeAll(conns[0]!, request.bytes);
   };
 
   async function receive(conn: Deno.Conn): Promise<void> {
-    const buffer = Buffer.alloc(reply.each);
+    const buffer = Buffer.alloc(all);
     for (let at = 0; !meter.ended;) {
       const length = notEnd(await conn.read(buffer));
-      reply.check(buffer, length, at);
-      at = (at + length) % reply.each;
+      reply.check(buffer, length, at % reply.each);
+      at += length;
       missing -= length;
       if (missing > 0) continue;
-      meter.count(conns.length);
+      meter.count(conns.length * depth);
       await ask();
     }
   }

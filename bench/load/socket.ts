@@ -74,7 +74,7 @@ export async function open(job: Job, path = "/", headers = ""): Promise<[Deno.Co
     ),
   );
   // without a WebSocket, the echo of the request is the answer to it
-  const expected = job.raw ? "GET / HTTP/1.1\r\n" : "HTTP/1.1 101 ";
+  const expected = job.raw ? `GET ${path} HTTP/1.1\r\n` : "HTTP/1.1 101 ";
   const buffer = new Uint8Array(1024);
   let head = "";
   while (!head.endsWith("\r\n\r\n")) {

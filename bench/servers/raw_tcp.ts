@@ -1,4 +1,7 @@
-/** Echoes bytes, with no WebSocket: what the sockets of Deno cost by themselves. Arguments: `tls`, `idle`. */
+/**
+ * Echoes bytes, with no WebSocket: what the sockets of Deno cost by themselves. Arguments: `tls`, and the mode of the job, of
+ * which `idle` asks for small buffers and `broadcast` for writing to all connections.
+ */
 import { sendAtOnce } from "../../transport.ts";
 import { tls } from "./tls.ts";
 
@@ -18,4 +21,20 @@ async function echo(conn: Deno.Conn): Promise<void> {
   conn.close();
 }
 
-for await (const conn of listener) echo(conn).catch(() => {});
+const conns: Deno.Conn[] = [];
+
+/** Writes everything to everybody. */
+async function broadcast(conn: Deno.Conn): Promise<void> {
+  sendAtOnce(conn);
+  const head = new Uint8Array(1024); // the request, which its sender wants back
+  await conn.write(head.subarray(0, (await conn.read(head))!));
+  conns.push(conn);
+  const buffer = new Uint8Array(4096);
+  for (let length; (length = await conn.read(buffer)) !== null;) {
+    const bytes = buffer.slice(0, length);
+    for (const other of conns) void other.write(bytes); // short enough to fit in any socket
+  }
+}
+
+const serve = Deno.args.includes("broadcast") ? broadcast : echo;
+for await (const conn of listener) serve(conn).catch(() => {});
