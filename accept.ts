@@ -6,11 +6,9 @@ import { acceptOffer, type DeflateParameters } from "./handshake/deflate.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, HeadReader, type RequestHead } from "./handshake/head.ts";
 import {
-  answerTo,
   formatHixieResponse,
   type HixieVersion,
   hixieVersionOf,
-  KEY3_LENGTH,
   offeredHixieProtocols,
 } from "./handshake/hixie.ts";
 import { checkOrigin, type Origins } from "./handshake/origin.ts";
@@ -198,7 +196,7 @@ export async function answer<S>(
     checkOpening(request);
     const opening = hixieVersionOf(request) !== undefined
       ? await checkHixie(conn, request, reader.rest, settings)
-      : checkRfc6455(request, reader.rest, settings);
+      : await checkRfc6455(request, reader.rest, settings);
     deadline.stop();
     checkOrigin(request.headers, settings.origins);
     const info = {
@@ -252,22 +250,24 @@ interface Opening {
   rest: Uint8Array;
 }
 
-function checkRfc6455(
+async function checkRfc6455(
   request: RequestHead,
   rest: Uint8Array,
   { versions, limits: { compression } }: AcceptSettings<unknown>,
-): Opening {
+): Promise<Opening> {
   const key = checkRequest(request);
   assertSpoken("rfc6455", versions);
   const offered = compression && request.headers.get("sec-websocket-extensions");
   const agreed = compression && acceptOffer(offered ?? null, compression);
   const extensions = agreed?.answer ?? "";
+  const { acceptKey } = await import("./handshake/challenge.ts");
+  const accept = acceptKey(key);
   return {
     version: "rfc6455",
     offered: offeredProtocols(request.headers),
     extensions,
     ...(agreed === undefined ? {} : { deflate: agreed.parameters }),
-    format: (protocol, headers) => formatResponse(key, protocol, extensions, headers),
+    format: (protocol, headers) => formatResponse(accept, protocol, extensions, headers),
     rest,
   };
 }
@@ -282,6 +282,7 @@ async function checkHixie(
   assertSpoken(version, versions);
   let response: Uint8Array = new Uint8Array(0);
   if (version === "hixie-76") {
+    const { answerTo, KEY3_LENGTH } = await import("./handshake/challenge.ts");
     const all = await byClient(readAtLeast(conn, rest, KEY3_LENGTH));
     if (all === undefined) throw cutShort();
     rest = all.subarray(KEY3_LENGTH); // Perl's client announces it as a body, with Content-Length: 8

@@ -24,14 +24,7 @@ import { BodyDecoder } from "./handshake/body.ts";
 import type { DeflateParameters } from "./handshake/deflate.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, HeadReader, type ResponseHead } from "./handshake/head.ts";
-import {
-  ANSWER_LENGTH,
-  answerTo,
-  checkHixieResponse,
-  formatHixieRequest,
-  generateChallenge,
-  type HixieVersion,
-} from "./handshake/hixie.ts";
+import { checkHixieResponse, formatHixieRequest, type HixieVersion } from "./handshake/hixie.ts";
 import {
   assertNoReserved,
   assertProtocols,
@@ -299,8 +292,9 @@ async function shakeRfc6455(
 ): Promise<Agreement> {
   const key = generateKey();
   await writeAll(conn, formatRequest(url, key, protocols, headers, compression));
+  const { acceptKey } = await import("./handshake/challenge.ts");
   const { response, rest } = await readAnswer(conn);
-  return { response, ...checkResponse(response, key, protocols, compression), rest };
+  return { response, ...checkResponse(response, acceptKey(key), protocols, compression), rest };
 }
 
 async function shakeHixie(
@@ -309,6 +303,7 @@ async function shakeHixie(
 ): Promise<Agreement> {
   const draft = version as HixieVersion;
   const [offered = ""] = protocols;
+  const { ANSWER_LENGTH, answerTo, generateChallenge } = await import("./handshake/challenge.ts");
   const challenge = draft === "hixie-76" ? generateChallenge() : undefined;
   await writeAll(conn, formatHixieRequest(url, challenge, offered, headers));
   const { response, rest } = await readAnswer(conn);

@@ -14,7 +14,7 @@ import {
   wsServe,
 } from "../mod.ts";
 import { HeadReader } from "../handshake/head.ts";
-import { acceptKey } from "../handshake/rfc6455.ts";
+import { acceptKey } from "../handshake/challenge.ts";
 import { readHead } from "../transport.ts";
 import { randomBytes, seeded } from "./helpers/bytes.ts";
 import { compressed, openHandles } from "./helpers/deflate.ts";

@@ -143,7 +143,7 @@ Deno.test("hixie-76: a wrong answer to the challenge fails, one that is late or 
       conn.setNoDelay();
       const { HeadReader } = await import("../handshake/head.ts");
       const { readHead } = await import("../transport.ts");
-      const { answerTo } = await import("../handshake/hixie.ts");
+      const { answerTo } = await import("../handshake/challenge.ts");
       const reader = new HeadReader();
       await readHead(conn, reader);
       const key3 = (await readAtLeast(conn, reader.rest, 8))!;

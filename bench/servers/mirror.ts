@@ -3,7 +3,7 @@
  * this size, and answers with frames made in advance: it has less to do than any client.
  */
 import { formatHead, HeadReader } from "../../handshake/head.ts";
-import { acceptKey } from "../../handshake/rfc6455.ts";
+import { acceptKey } from "../../handshake/challenge.ts";
 import { readHead, writeAll } from "../../transport.ts";
 import type { Job } from "../job.ts";
 import { replies, requests } from "../load/socket.ts";

@@ -1,17 +1,15 @@
 /** The opening handshakes under fuzz: what is fed, in which pieces, and how the result is compared with the naive readers'. */
+import { acceptKey, answerTo, KEY3_LENGTH } from "../../handshake/challenge.ts";
 import { BodyDecoder } from "../../handshake/body.ts";
 import { WsHandshakeError } from "../../handshake/error.ts";
 import { type Head, HeadReader } from "../../handshake/head.ts";
 import {
-  answerTo,
   formatHixieResponse,
   hixieVersionOf,
-  KEY3_LENGTH,
   offeredHixieProtocols,
 } from "../../handshake/hixie.ts";
 import { formatRefusal, toRequest } from "../../handshake/http.ts";
 import {
-  acceptKey,
   checkHttp,
   checkOpening,
   checkRequest,
@@ -183,7 +181,7 @@ function serve(pieces: Uint8Array[]): Run {
   if (version === undefined) {
     const key = checkRequest(request);
     const protocols = offeredProtocols(request.headers);
-    const response = latin1(formatResponse(key, protocols[0] ?? "", "", new Headers()));
+    const response = latin1(formatResponse(acceptKey(key), protocols[0] ?? "", "", new Headers()));
     const agreed = naive.readResponse(response, key, protocols);
     if (!("line" in agreed && agreed.accepted)) {
       throw new Error(`The client will refuse ${response}`);
@@ -223,7 +221,7 @@ function connect(pieces: Uint8Array[]): Run {
     const body = decodeBody(response, true, behind);
     return { ...run, kind: "answered", details: [statusText, protocol], body };
   }
-  const agreed = checkResponse(response, SENT_KEY, OFFERED);
+  const agreed = checkResponse(response, acceptKey(SENT_KEY), OFFERED);
   return { ...run, kind: "opened", details: [statusText, agreed.protocol] };
 }
 

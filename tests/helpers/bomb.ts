@@ -52,7 +52,7 @@ async function stream(peer: RawPeer, conn: WsConn): Promise<Partial<Outcome>> {
   let received = 0;
   for await (const piece of (await conn.recvStream())!) {
     received += piece.length;
-    piece.buffer.transfer(0); // V8 itself would let 64 MiB of them gather before it begins to free them
+    (piece.buffer as ArrayBuffer).transfer(0); // V8 itself would let 64 MiB of them gather before it begins to free them
     await setImmediate();
   }
   await sending;

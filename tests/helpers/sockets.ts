@@ -5,7 +5,7 @@ import type { WsConnectOptions } from "../../mod.ts";
 import { encodeFrame, type FrameOptions, readFrameHeader, type Role } from "../../framing/mod.ts";
 import { applyMask } from "../../framing/mask.ts";
 import { HeadReader } from "../../handshake/head.ts";
-import { acceptKey } from "../../handshake/rfc6455.ts";
+import { acceptKey } from "../../handshake/challenge.ts";
 import { readHead } from "../../transport.ts";
 
 export const LOCAL = { hostname: "127.0.0.1", port: 0 } as const;
