@@ -13,13 +13,17 @@ import { Input } from "./input.ts";
 import { applyMask, rotateKey } from "./mask.ts";
 import type { MessageSink, WsMessage, WsMessageType } from "./message.ts";
 import { Output } from "./output.ts";
+import { LARGE_BUFFER } from "./pool.ts";
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
 import { MessageReceiver } from "./receiver.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 import { FrameWriter } from "./writer.ts";
 
-/** From this length on, the rest of a payload is read into the message itself, without a copy. */
-const DIRECT_FROM = 16 * 1024;
+/**
+ * From this length on, the rest of a payload is read into the message itself, without a copy. To copy less costs less
+ * than the next header's having to be read apart.
+ */
+const DIRECT_FROM = LARGE_BUFFER;
 /** Pongs are held back while this much waits to be written: the peer sends Pings but does not read. */
 const PONG_LIMIT = 64 * 1024;
 

@@ -186,7 +186,7 @@ for (const role of ROLES) {
       const side = Side.rfc6455(role);
       side.receive(frame.subarray(0, cut));
       const space = side.protocol.space();
-      const isDirect = cut >= 20 && frame.length - cut >= 16 * 1024;
+      const isDirect = cut >= 20 && frame.length - cut >= 64 * 1024;
       assertEquals(space.length > 64 * 1024 || space.length === frame.length - cut, isDirect);
       const pieces: Uint8Array[] = [];
       let said = "";
