@@ -200,7 +200,7 @@ export async function answer<S>(
       ? await checkHixie(conn, request, reader.rest, settings)
       : checkRfc6455(request, reader.rest, settings);
     deadline.stop();
-    checkOrigin(request.headers, settings.origins);
+    checkOrigin(request.fields, settings.origins);
     const info = {
       version: opening.version,
       secure: isSecure(conn),
@@ -259,12 +259,12 @@ function checkRfc6455(
 ): Opening {
   const key = checkRequest(request);
   assertSpoken("rfc6455", versions);
-  const offered = compression && request.headers.get("sec-websocket-extensions");
+  const offered = compression && request.fields.get("sec-websocket-extensions");
   const agreed = compression && acceptOffer(offered ?? null, compression);
   const extensions = agreed?.answer ?? "";
   return {
     version: "rfc6455",
-    offered: offeredProtocols(request.headers),
+    offered: offeredProtocols(request.fields),
     extensions,
     ...(agreed === undefined ? {} : { deflate: agreed.parameters }),
     format: (protocol, headers) => formatResponse(key, protocol, extensions, headers),
@@ -286,14 +286,14 @@ async function checkHixie(
     if (all === undefined) throw cutShort();
     rest = all.subarray(KEY3_LENGTH); // Perl's client announces it as a body, with Content-Length: 8
     response = answerTo({
-      key1: request.headers.get("sec-websocket-key1") ?? "",
-      key2: request.headers.get("sec-websocket-key2") ?? "",
+      key1: request.fields.get("sec-websocket-key1") ?? "",
+      key2: request.fields.get("sec-websocket-key2") ?? "",
       key3: all.subarray(0, KEY3_LENGTH),
     });
   }
   return {
     version,
-    offered: offeredHixieProtocols(request.headers),
+    offered: offeredHixieProtocols(request.fields),
     format: (protocol, headers) =>
       formatHixieResponse(request, version, isSecure(conn), protocol, headers, response),
     rest,
