@@ -1,5 +1,6 @@
 /** The server's side of the opening handshake, on one connection. */
 import { WsConn } from "./conn.ts";
+import { Deadlines, type Timed } from "./deadlines.ts";
 import type { Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
 import { acceptOffer, type DeflateParameters } from "./handshake/deflate.ts";
@@ -99,6 +100,8 @@ export interface WsAcceptOptions<S = undefined> extends WsConnOptions {
 export interface AcceptSettings<S> {
   readonly limits: ConnLimits;
   readonly handshakeTimeout: number;
+  /** For the requests: `handshakeTimeout` each. */
+  readonly deadlines: Deadlines;
   readonly versions: readonly Version[];
   readonly origins: Origins | undefined;
   readonly choose: (offered: string[]) => string | undefined;
@@ -109,9 +112,11 @@ export interface AcceptSettings<S> {
 export function acceptSettings<S>(options: WsAcceptOptions<S>): AcceptSettings<S> {
   const { protocols = [], versions = ["rfc6455", "hixie-76"], origins, connHeaders } = options;
   if (typeof protocols !== "function") assertProtocols(protocols);
+  const handshakeTimeout = seconds("handshakeTimeout", options.handshakeTimeout, 10);
   return {
     limits: connLimits(options),
-    handshakeTimeout: seconds("handshakeTimeout", options.handshakeTimeout, 10),
+    handshakeTimeout,
+    deadlines: new Deadlines(handshakeTimeout * 1000),
     versions,
     origins,
     choose: typeof protocols === "function"
@@ -177,23 +182,21 @@ export async function answer<S>(
   settings: AcceptSettings<S>,
   answering: Answering,
 ): Promise<Answered<S>> {
-  const deadline = new RequestDeadline(conn, settings.handshakeTimeout);
+  const deadline = new RequestDeadline(conn, settings);
   let answered = false;
-  const send = async (request: RequestHead, response: Response) => {
-    answered = true;
-    await sendResponse(conn, request, response, settings.handshakeTimeout);
-    return { response };
-  };
   try {
     sendAtOnce(conn);
     const reader = new HeadReader();
-    const complete = await byClient(readHead(conn, reader)).finally(answering.onRead);
+    const complete = await readHead(conn, reader).catch(byClient);
+    answering.onRead?.();
     if (!complete) throw cutShort();
     const request = reader.request();
     checkHttp(request);
     if (answering.onRequest !== undefined && !isUpgrade(request)) {
       deadline.stop();
-      return await send(request, await askUser(conn, request, reader.rest, answering.onRequest));
+      const response = await askUser(conn, request, reader.rest, answering.onRequest);
+      answered = true;
+      return await sendResponse(conn, request, response, settings.handshakeTimeout);
     }
     checkOpening(request);
     const opening = hixieVersionOf(request) !== undefined
@@ -201,16 +204,15 @@ export async function answer<S>(
       : checkRfc6455(request, reader.rest, settings);
     deadline.stop();
     checkOrigin(request.fields, settings.origins);
-    const info = {
-      version: opening.version,
-      secure: isSecure(conn),
-      remoteAddr: conn.remoteAddr,
-    };
-    const user = await settings.connHeaders?.(request.line, request.headers, info);
-    if (user instanceof Response) return await send(request, user);
+    const user = settings.connHeaders && await askHeaders(conn, request, opening, settings);
+    if (user instanceof Response) {
+      answered = true;
+      return await sendResponse(conn, request, user, settings.handshakeTimeout);
+    }
     const opened = await upgrade(conn, request, opening, user?.headers, settings);
     return { conn: opened, state: user?.state as S };
   } catch (error) {
+    answering.onRead?.();
     deadline.stop();
     // what is not the client's doing is a bug in a function of the user's, or the client has gone
     if (!answered) await refuse(conn, toRefusal(error));
@@ -220,20 +222,28 @@ export async function answer<S>(
 }
 
 /** Refuses a client that takes too long for its request with 408. */
-class RequestDeadline {
+class RequestDeadline implements Timed {
+  readonly #conn: Deno.Conn;
+  readonly #settings: AcceptSettings<unknown>;
   #passed: WsHandshakeError | undefined;
-  readonly #timer: ReturnType<typeof setTimeout>;
 
-  constructor(conn: Deno.Conn, seconds: number) {
-    this.#timer = setTimeout(() => {
-      this.#passed = new WsHandshakeError(408, `No request within ${seconds} s`);
-      void closeWith(conn, formatRefusal(this.#passed));
-    }, seconds * 1000);
+  constructor(conn: Deno.Conn, settings: AcceptSettings<unknown>) {
+    this.#conn = conn;
+    this.#settings = settings;
+    settings.deadlines.begin(this);
+  }
+
+  timeUp(): void {
+    this.#passed = new WsHandshakeError(
+      408,
+      `No request within ${this.#settings.handshakeTimeout} s`,
+    );
+    void closeWith(this.#conn, formatRefusal(this.#passed));
   }
 
   /** The request is there, or refused; throws if the time had run out before. */
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#settings.deadlines.end(this);
     if (this.#passed !== undefined) throw this.#passed;
   }
 }
@@ -247,7 +257,7 @@ interface Opening {
   extensions?: string;
   deflate?: DeflateParameters;
   /** The bytes of the answer. */
-  format(protocol: string, headers: Headers): Uint8Array;
+  format(protocol: string, headers: Headers | undefined): Uint8Array;
   /** What the client sent behind its opening. */
   rest: Uint8Array;
 }
@@ -282,7 +292,7 @@ async function checkHixie(
   assertSpoken(version, versions);
   let response: Uint8Array = new Uint8Array(0);
   if (version === "hixie-76") {
-    const all = await byClient(readAtLeast(conn, rest, KEY3_LENGTH));
+    const all = await readAtLeast(conn, rest, KEY3_LENGTH).catch(byClient);
     if (all === undefined) throw cutShort();
     rest = all.subarray(KEY3_LENGTH); // Perl's client announces it as a body, with Content-Length: 8
     response = answerTo({
@@ -295,7 +305,14 @@ async function checkHixie(
     version,
     offered: offeredHixieProtocols(request.fields),
     format: (protocol, headers) =>
-      formatHixieResponse(request, version, isSecure(conn), protocol, headers, response),
+      formatHixieResponse(
+        request,
+        version,
+        isSecure(conn),
+        protocol,
+        headers ?? new Headers(),
+        response,
+      ),
     rest,
   };
 }
@@ -305,6 +322,19 @@ function assertSpoken(version: Version, versions: readonly Version[]): void {
   // RFC 6455 §4.4: the answer names the version that is spoken
   const headers = { upgrade: "websocket", "sec-websocket-version": "13" };
   throw new WsHandshakeError(426, `Protocol ${version} is not spoken here`, { headers });
+}
+
+function askHeaders<S>(
+  conn: Deno.Conn,
+  { line, headers }: RequestHead,
+  { version }: Opening,
+  { connHeaders }: AcceptSettings<S>,
+): ConnHeaders<S> | Response | Promise<ConnHeaders<S> | Response> | undefined {
+  return connHeaders?.(line, headers, {
+    version,
+    secure: isSecure(conn),
+    remoteAddr: conn.remoteAddr,
+  });
 }
 
 async function upgrade<S>(
@@ -318,10 +348,10 @@ async function upgrade<S>(
   if (protocol !== "" && !offered.includes(protocol)) {
     throw new TypeError(`Cannot choose subprotocol "${protocol}": the client offers ${offered}`);
   }
-  const headers = checkedHeaders(extra);
-  assertNoReserved(headers);
-  const compression = await makeDeflate("server", deflate, limits.compression);
-  await byClient(writeAll(conn, format(protocol, headers)));
+  const headers = extra && checkedHeaders(extra);
+  if (headers !== undefined) assertNoReserved(headers);
+  const compression = deflate && await makeDeflate("server", deflate, limits.compression);
+  await writeAll(conn, format(protocol, headers)).catch(byClient);
   return new WsConn(conn, {
     line: request.line,
     headers: request.headers,
@@ -358,10 +388,10 @@ async function sendResponse(
   { method }: RequestHead,
   response: Response,
   patience: number,
-): Promise<void> {
+): Promise<{ response: Response }> {
   const write = async (bytes: Uint8Array) => {
     const timer = setTimeout(() => closeNow(conn), patience * 1000);
-    await byClient(writeAll(conn, bytes)).finally(() => clearTimeout(timer));
+    await writeAll(conn, bytes).catch(byClient).finally(() => clearTimeout(timer));
   };
   await write(formatResponseHead(response));
   if (method !== "HEAD" && response.body !== null) {
@@ -370,17 +400,14 @@ async function sendResponse(
     }
   } else await response.body?.cancel();
   await closeGently(conn);
+  return { response };
 }
 
 /** Makes a failure of the connection an error of the handshake, to be told from one of the user's functions. */
-async function byClient<T>(io: Promise<T>): Promise<T> {
-  try {
-    return await io;
-  } catch (cause) {
-    if (cause instanceof WsHandshakeError) throw cause;
-    const message = `The connection failed within the handshake: ${(cause as Error).message}`;
-    throw new WsHandshakeError(400, message, { cause });
-  }
+function byClient(cause: unknown): never {
+  if (cause instanceof WsHandshakeError) throw cause;
+  const message = `The connection failed within the handshake: ${(cause as Error).message}`;
+  throw new WsHandshakeError(400, message, { cause });
 }
 
 function toRefusal(error: unknown): WsHandshakeError {

@@ -220,7 +220,7 @@ export function formatResponse(
   key: string,
   protocol: string,
   extensions: string,
-  headers: Headers,
+  headers?: Headers,
 ): Uint8Array {
   const fields: [string, string][] = [
     ["Upgrade", "websocket"],
@@ -229,7 +229,10 @@ export function formatResponse(
   ];
   if (protocol !== "") fields.push(["Sec-WebSocket-Protocol", protocol]);
   if (extensions !== "") fields.push(["Sec-WebSocket-Extensions", extensions]);
-  return formatHead("HTTP/1.1 101 Switching Protocols", [...fields, ...headers]);
+  return formatHead(
+    "HTTP/1.1 101 Switching Protocols",
+    headers === undefined ? fields : [...fields, ...headers],
+  );
 }
 
 function show(value: string | null): string {
