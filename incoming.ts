@@ -1,13 +1,13 @@
 import { CloseCode, type MessageSink, type WsMessage, WsProtocolError } from "./framing/mod.ts";
 import { IncomingMessage, streamOf, type WsMessageStream } from "./message_stream.ts";
-import { HIGH_WATER, weigh } from "./queue.ts";
+import { HIGH_WATER, MESSAGE_QUEUE } from "./queue.ts";
 import type { Wire } from "./wire.ts";
 
 /**
  * The way in of one connection: the messages that the protocol decodes, up to where somebody takes them. A stream of whole
  * messages, the calls that read from it, and the messages that are taken piece by piece instead.
  */
-export class Incoming {
+export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   /** The whole messages. */
   readonly stream: ReadableStream<WsMessage>;
   /** Moves the bytes; to be set before anything is asked for. */
@@ -40,15 +40,28 @@ export class Incoming {
   /** @param close Closes the connection. */
   constructor(close: (code?: number, reason?: string) => Promise<unknown>) {
     this.#close = close;
-    this.stream = new ReadableStream({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => this.#pull(),
-      cancel: async () => {
-        await close();
-      },
-    }, { highWaterMark: HIGH_WATER, size: weigh });
+    this.stream = new ReadableStream(this, MESSAGE_QUEUE);
+  }
+
+  // The source of `stream`, not to be called by anybody else: methods, for closures would take memory for each connection.
+
+  start(controller: ReadableStreamDefaultController<WsMessage>): void {
+    this.#controller = controller;
+  }
+
+  /** Reads until enough messages wait, and hands a failure over behind the last of them. */
+  pull(): Promise<void> | undefined {
+    if (this.#failure !== undefined) {
+      if (this.#isDry) this.#controller.error(this.#failure);
+      return undefined;
+    }
+    const { promise } = this.#pulling = Promise.withResolvers<void>();
+    this.wire.readOn(); // may come to the end of the connection at once
+    return promise;
+  }
+
+  async cancel(): Promise<void> {
+    await this.#close();
   }
 
   /** The stream, for somebody else to read from, if no `recv` waits. */
@@ -218,21 +231,10 @@ export class Incoming {
     if (failure === undefined) closeQuietly(this.#controller);
     else {
       this.#failure = failure;
-      void this.#pull();
+      void this.pull();
     }
     this.#pulled();
     this.#wakeReady();
-  }
-
-  /** The source of `stream`: reads until enough messages wait, and hands a failure over behind the last of them. */
-  #pull(): Promise<void> | undefined {
-    if (this.#failure !== undefined) {
-      if (this.#isDry) this.#controller.error(this.#failure);
-      return undefined;
-    }
-    const { promise } = this.#pulling = Promise.withResolvers<void>();
-    this.wire.readOn(); // may come to the end of the connection at once
-    return promise;
   }
 
   #pulled(): void {
