@@ -3,6 +3,11 @@ import { IncomingMessage, streamOf, type WsMessageStream } from "./message_strea
 import { HIGH_WATER, MESSAGE_QUEUE } from "./queue.ts";
 import type { Wire } from "./wire.ts";
 
+/** What can be closed: a connection. */
+interface Closable {
+  close(code?: number, reason?: string): Promise<unknown>;
+}
+
 /**
  * The way in of one connection: the messages that the protocol decodes, up to where somebody takes them. A stream of whole
  * messages, the calls that read from it, and the messages that are taken piece by piece instead.
@@ -12,7 +17,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   readonly stream: ReadableStream<WsMessage>;
   /** Moves the bytes; to be set before anything is asked for. */
   wire!: Wire;
-  readonly #close: (code?: number, reason?: string) => Promise<unknown>;
+  readonly #conn: Closable;
   #controller!: ReadableStreamDefaultController<WsMessage>;
   #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
   /** How many calls of `recv` have not settled, for how many of them no message has come, and who waits for them. */
@@ -37,9 +42,9 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   /** Whether a message that is too long to be gathered waits for somebody to ask for it. */
   #waitsLong = false;
 
-  /** @param close Closes the connection. */
-  constructor(close: (code?: number, reason?: string) => Promise<unknown>) {
-    this.#close = close;
+  /** @param conn The connection that this is a part of. */
+  constructor(conn: Closable) {
+    this.#conn = conn;
     this.stream = new ReadableStream(this, MESSAGE_QUEUE);
   }
 
@@ -61,7 +66,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   }
 
   async cancel(): Promise<void> {
-    await this.#close();
+    await this.#conn.close();
   }
 
   /** The stream, for somebody else to read from, if no `recv` waits. */
@@ -175,7 +180,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
     const bytes = typeof value === "string" ? new TextEncoder().encode(value) : value;
     if (bytes.length > maxMessageSize) {
       const reason = `Message of ${bytes.length} bytes: at most ${maxMessageSize} are taken`;
-      void this.#close(CloseCode.MessageTooBig, reason);
+      void this.#conn.close(CloseCode.MessageTooBig, reason);
       throw new WsProtocolError(CloseCode.MessageTooBig, reason);
     }
     return streamOf(typeof value === "string" ? "text" : "binary", bytes);
