@@ -1,7 +1,7 @@
 /** The server's side of the opening handshake, on one connection. */
-import { WsConn } from "./conn.ts";
+import { WsConn, type WsOpening } from "./conn.ts";
 import { Deadlines, type Timed } from "./deadlines.ts";
-import type { Version } from "./framing/mod.ts";
+import type { Protocol, ProtocolEvents, Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
 import { acceptOffer, type DeflateParameters } from "./handshake/deflate.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
@@ -337,6 +337,39 @@ function askHeaders<S>(
   });
 }
 
+/** What a connection keeps of its opening: the request's `Headers` are made when somebody asks for them. */
+class Accepted implements WsOpening {
+  rest: Uint8Array;
+  readonly protocol: string;
+  readonly extensions: string;
+  readonly #request: RequestHead;
+  readonly #framing: (events: ProtocolEvents) => Protocol;
+
+  constructor(
+    request: RequestHead,
+    { protocol, extensions, rest, framing }: Omit<WsOpening, "line" | "headers">,
+  ) {
+    request.checked();
+    this.#request = request;
+    this.protocol = protocol;
+    this.extensions = extensions;
+    this.rest = rest;
+    this.#framing = framing;
+  }
+
+  get line(): string {
+    return this.#request.line;
+  }
+
+  get headers(): Headers {
+    return this.#request.headers;
+  }
+
+  framing(events: ProtocolEvents): Protocol {
+    return this.#framing(events);
+  }
+}
+
 async function upgrade<S>(
   conn: Deno.Conn,
   request: RequestHead,
@@ -352,14 +385,13 @@ async function upgrade<S>(
   if (headers !== undefined) assertNoReserved(headers);
   const compression = deflate && await makeDeflate("server", deflate, limits.compression);
   await writeAll(conn, format(protocol, headers)).catch(byClient);
-  return new WsConn(conn, {
-    line: request.line,
-    headers: request.headers,
+  const accepted = new Accepted(request, {
     protocol,
     extensions,
     rest,
     framing: (events) => makeProtocol(version, "server", events, limits, compression),
-  }, limits);
+  });
+  return new WsConn(conn, accepted, limits);
 }
 
 /** Whether a connection is TLS, whoever accepted it: Deno's TlsConn alone has a handshake of its own. */

@@ -55,8 +55,6 @@ export interface WsOpening {
 export class WsConn implements AsyncDisposable {
   /** The peer's first line: the request line on a server, the status line on a client. */
   readonly line: string;
-  /** The headers of the peer's handshake. */
-  readonly headers: Headers;
   /** Which protocol the connection speaks. */
   readonly version: Version;
   /** The subprotocol agreed on, or "" (RFC 6455 §1.9). */
@@ -74,6 +72,7 @@ export class WsConn implements AsyncDisposable {
   readonly finished: Promise<CloseInfo>;
 
   readonly #session: Session;
+  readonly #opening: WsOpening;
 
   /**
    * Takes over a connection whose handshake is done. Use `wsConnect`, `wsServe` or `wsAccept` instead, which do it.
@@ -84,7 +83,7 @@ export class WsConn implements AsyncDisposable {
    */
   constructor(transport: Deno.Conn, opening: WsOpening, limits: ConnLimits) {
     this.line = opening.line;
-    this.headers = opening.headers;
+    this.#opening = opening;
     this.protocol = opening.protocol;
     this.extensions = opening.extensions;
     this.localAddr = transport.localAddr;
@@ -93,6 +92,11 @@ export class WsConn implements AsyncDisposable {
     this.version = this.#session.framing.version;
     this.finished = this.#session.finished;
     this.#session.wire.begin(opening.rest);
+  }
+
+  /** The headers of the peer's handshake. */
+  get headers(): Headers {
+    return this.#opening.headers;
   }
 
   /** Whether this connection takes no more messages to send: closed, or being closed by either side. */

@@ -29,8 +29,8 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   /** Whether what was decoded last contained messages; whether they, or some before them, are not answered yet. */
   #delivered = false;
   #answerDue = false;
-  /** Settles when the stream need not be pulled for more: it has enough, or there is no more. */
-  #pulling: PromiseWithResolvers<void> | undefined;
+  /** To be called when the stream need not be pulled for more: it has enough, or there is no more. */
+  #pulling: (() => void) | undefined;
   #ended = false;
   /** What is thrown once the messages before it are taken. */
   #failure: Error | undefined;
@@ -60,7 +60,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
       if (this.#isDry) this.#controller.error(this.#failure);
       return undefined;
     }
-    const { promise } = this.#pulling = Promise.withResolvers<void>();
+    const promise = new Promise<void>((resolve) => this.#pulling = resolve);
     this.wire.readOn(); // may come to the end of the connection at once
     return promise;
   }
@@ -243,7 +243,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   }
 
   #pulled(): void {
-    this.#pulling?.resolve();
+    this.#pulling?.();
     this.#pulling = undefined;
   }
 

@@ -284,9 +284,9 @@ export class WsServer implements AsyncDisposable {
   }
 
   /** One of the `#unfinished` is over. */
-  readonly #over = () => {
+  #over(): void {
     if (--this.#unfinished === 0) this.#allOver?.();
-  };
+  }
 
   /** The opening handshake of one connection; never rejects. */
   async #open(transport: Deno.Conn): Promise<void> {
@@ -316,15 +316,20 @@ export class WsServer implements AsyncDisposable {
     if (this.#shutdown !== undefined) {
       return void conn.close(CloseCode.GoingAway, "Server shutdown");
     }
+    this.#unfinished++;
+    const done = () => {
+      void conn.close();
+      this.#over();
+    };
     const failed = (error: unknown) => {
       void conn.close(CloseCode.InternalError);
       this.#report(error);
+      this.#over();
     };
     try {
       const handled = this.#handler(conn, state);
-      if (handled === undefined) return;
-      this.#unfinished++;
-      void Promise.resolve(handled).then(() => void conn.close(), failed).then(this.#over);
+      if (handled === undefined) this.#over();
+      else void Promise.resolve(handled).then(done, failed);
     } catch (error) {
       failed(error);
     }

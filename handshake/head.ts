@@ -23,6 +23,8 @@ export type Fields = Pick<Headers, "get" | "has">;
 export interface RequestHead extends Head {
   /** The same as `headers`, for less: those are made when they are asked for. */
   fields: Fields;
+  /** The handshake has looked up all that it needs. */
+  checked(): void;
   /** The method, as it was written. */
   method: string;
   /** The request target, as it was written. */
@@ -114,46 +116,45 @@ export class HeadReader {
     return Object.assign(head, { status, statusText: reason.join(" ") });
   }
 }
-/** A head that is in order: throws otherwise. Makes `Headers`, which few programs look at, only when they are asked for. */
-class ParsedHead implements Head {
+/**
+ * A head that is in order: throws otherwise. Makes `Headers` only for those who ask for them, and a connection keeps no
+ * more of it than its text: few programs ever look at either.
+ */
+class ParsedHead implements Head, Fields {
   readonly line: string;
-  readonly fields: ParsedFields;
+  /** The lines of the fields. */
+  readonly #text: string;
+  /** Their names, in lower case, and values in turn. */
+  #list: string[] | undefined;
   #headers: Headers | undefined;
 
   constructor(text: string) {
     const end = text.indexOf("\r\n");
     this.line = text.slice(0, end);
     if (hasControl(this.line)) throw malformed("First line has a control character");
-    this.fields = new ParsedFields(text.slice(end + 2, -4));
+    this.#text = text.slice(end + 2, -2);
+    this.#list = parseFields(this.#text);
+  }
+
+  get fields(): Fields {
+    return this;
   }
 
   get headers(): Headers {
-    return this.#headers ??= this.fields.toHeaders();
-  }
-}
-
-/** The fields of a head (RFC 9112 §5). */
-class ParsedFields implements Fields {
-  /** Names, in lower case, and values in turn. */
-  readonly #list: string[] = [];
-
-  constructor(text: string) {
-    for (const field of text === "" ? [] : text.split("\r\n")) {
-      const colon = field.indexOf(":");
-      const name = field.slice(0, colon);
-      // RFC 9112 §5: no white space before the colon, and no line that continues the one before.
-      if (colon < 1 || !isToken(name)) throw malformed(`Header line is malformed: ${quote(field)}`);
-      const value = field.slice(colon + 1);
-      if (hasControl(value)) throw malformed(`Header ${name} has a control character`);
-      this.#list.push(name.toLowerCase(), trimOws(value));
+    if (this.#headers === undefined) {
+      const list = this.#list ?? parseFields(this.#text);
+      this.#headers = new Headers();
+      for (let i = 0; i < list.length; i += 2) this.#headers.append(list[i]!, list[i + 1]!);
     }
+    return this.#headers;
   }
 
   get(name: string): string | null {
+    const list = this.#list ??= parseFields(this.#text);
     let found: string | null = null;
-    for (let i = 0; i < this.#list.length; i += 2) {
+    for (let i = 0; i < list.length; i += 2) {
       // RFC 9110 §5.3: several of one name are as good as one
-      if (this.#list[i] === name) found = (found === null ? "" : `${found}, `) + this.#list[i + 1]!;
+      if (list[i] === name) found = (found === null ? "" : `${found}, `) + list[i + 1]!;
     }
     return found;
   }
@@ -162,13 +163,26 @@ class ParsedFields implements Fields {
     return this.get(name) !== null;
   }
 
-  toHeaders(): Headers {
-    const headers = new Headers();
-    for (let i = 0; i < this.#list.length; i += 2) {
-      headers.append(this.#list[i]!, this.#list[i + 1]!);
-    }
-    return headers;
+  checked(): void {
+    this.#list = undefined;
   }
+}
+
+/** The names, in lower case, and values of field lines in turn (RFC 9112 §5). */
+function parseFields(text: string): string[] {
+  const list: string[] = [];
+  const lines = text.split("\r\n");
+  lines.pop(); // what is behind the last line: nothing
+  for (const field of lines) {
+    const colon = field.indexOf(":");
+    const name = field.slice(0, colon);
+    // RFC 9112 §5: no white space before the colon, and no line that continues the one before.
+    if (colon < 1 || !isToken(name)) throw malformed(`Header line is malformed: ${quote(field)}`);
+    const value = field.slice(colon + 1);
+    if (hasControl(value)) throw malformed(`Header ${name} has a control character`);
+    list.push(name.toLowerCase(), trimOws(value));
+  }
+  return list;
 }
 
 /** The bytes of a head: the line, the headers, and the empty line. */
