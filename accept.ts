@@ -1,6 +1,7 @@
 /** The server's side of the opening handshake, on one connection. */
 import { WsConn, type WsOpening } from "./conn.ts";
 import { Deadlines, type Timed } from "./deadlines.ts";
+import type { MessageDeflate } from "./framing/deflate.ts";
 import type { Protocol, ProtocolEvents, Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
 import { acceptOffer, type DeflateParameters } from "./handshake/deflate.ts";
@@ -343,18 +344,25 @@ class Accepted implements WsOpening {
   readonly protocol: string;
   readonly extensions: string;
   readonly #request: RequestHead;
-  readonly #framing: (events: ProtocolEvents) => Protocol;
+  readonly #version: Version;
+  readonly #limits: ConnLimits;
+  readonly #deflate: MessageDeflate | undefined;
 
   constructor(
     request: RequestHead,
-    { protocol, extensions, rest, framing }: Omit<WsOpening, "line" | "headers">,
+    { version, extensions = "", rest }: Opening,
+    protocol: string,
+    limits: ConnLimits,
+    deflate: MessageDeflate | undefined,
   ) {
     request.checked();
     this.#request = request;
     this.protocol = protocol;
     this.extensions = extensions;
     this.rest = rest;
-    this.#framing = framing;
+    this.#version = version;
+    this.#limits = limits;
+    this.#deflate = deflate;
   }
 
   get line(): string {
@@ -366,17 +374,18 @@ class Accepted implements WsOpening {
   }
 
   framing(events: ProtocolEvents): Protocol {
-    return this.#framing(events);
+    return makeProtocol(this.#version, "server", events, this.#limits, this.#deflate);
   }
 }
 
 async function upgrade<S>(
   conn: Deno.Conn,
   request: RequestHead,
-  { version, offered, extensions = "", deflate, format, rest }: Opening,
+  opening: Opening,
   extra: HeadersInit | undefined,
   { choose, limits }: AcceptSettings<S>,
 ): Promise<WsConn> {
+  const { offered, deflate } = opening;
   const protocol = offered.length > 0 ? choose(offered) ?? "" : "";
   if (protocol !== "" && !offered.includes(protocol)) {
     throw new TypeError(`Cannot choose subprotocol "${protocol}": the client offers ${offered}`);
@@ -384,14 +393,8 @@ async function upgrade<S>(
   const headers = extra && checkedHeaders(extra);
   if (headers !== undefined) assertNoReserved(headers);
   const compression = deflate && await makeDeflate("server", deflate, limits.compression);
-  await writeAll(conn, format(protocol, headers)).catch(byClient);
-  const accepted = new Accepted(request, {
-    protocol,
-    extensions,
-    rest,
-    framing: (events) => makeProtocol(version, "server", events, limits, compression),
-  });
-  return new WsConn(conn, accepted, limits);
+  await writeAll(conn, opening.format(protocol, headers)).catch(byClient);
+  return new WsConn(conn, new Accepted(request, opening, protocol, limits, compression), limits);
 }
 
 /** Whether a connection is TLS, whoever accepted it: Deno's TlsConn alone has a handshake of its own. */
