@@ -1,37 +1,33 @@
 /** The server's side of the opening handshake, on one connection. */
-import { WsConn, type WsOpening } from "./conn.ts";
+import { WsConn } from "./conn.ts";
 import { Deadlines, type Timed } from "./deadlines.ts";
-import type { MessageDeflate } from "./framing/deflate.ts";
-import type { Protocol, ProtocolEvents, Version } from "./framing/mod.ts";
+import type { Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
-import { acceptOffer, type DeflateParameters } from "./handshake/deflate.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, HeadReader, type RequestHead } from "./handshake/head.ts";
-import {
-  answerTo,
-  formatHixieResponse,
-  type HixieVersion,
-  hixieVersionOf,
-  KEY3_LENGTH,
-  offeredHixieProtocols,
-} from "./handshake/hixie.ts";
-import { checkOrigin, type Origins } from "./handshake/origin.ts";
+import { hixieVersionOf } from "./handshake/hixie.ts";
 import { formatRefusal, formatResponseHead, toRequest } from "./handshake/http.ts";
+import { checkOrigin, type Origins } from "./handshake/origin.ts";
 import {
   assertNoReserved,
   assertProtocols,
   checkHttp,
   checkOpening,
-  checkRequest,
-  formatResponse,
   isUpgrade,
-  offeredProtocols,
 } from "./handshake/rfc6455.ts";
+import {
+  Accepted,
+  byClient,
+  checkHixie,
+  checkRfc6455,
+  cutShort,
+  isSecure,
+  type Opening,
+} from "./opening.ts";
 import {
   type ConnLimits,
   connLimits,
   makeDeflate,
-  makeProtocol,
   seconds,
   type WsConnOptions,
 } from "./options.ts";
@@ -39,7 +35,6 @@ import {
   closeGently,
   closeNow,
   closeWith,
-  readAtLeast,
   readBody,
   readHead,
   sendAtOnce,
@@ -249,82 +244,6 @@ class RequestDeadline implements Timed {
   }
 }
 
-/** An opening that is in order. */
-interface Opening {
-  version: Version;
-  /** The subprotocols offered. */
-  offered: string[];
-  /** The extensions to answer with, and what they mean. */
-  extensions?: string;
-  deflate?: DeflateParameters;
-  /** The bytes of the answer. */
-  format(protocol: string, headers: Headers | undefined): Uint8Array;
-  /** What the client sent behind its opening. */
-  rest: Uint8Array;
-}
-
-function checkRfc6455(
-  request: RequestHead,
-  rest: Uint8Array,
-  { versions, limits: { compression } }: AcceptSettings<unknown>,
-): Opening {
-  const key = checkRequest(request);
-  assertSpoken("rfc6455", versions);
-  const offered = compression && request.fields.get("sec-websocket-extensions");
-  const agreed = compression && acceptOffer(offered ?? null, compression);
-  const extensions = agreed?.answer ?? "";
-  return {
-    version: "rfc6455",
-    offered: offeredProtocols(request.fields),
-    extensions,
-    ...(agreed === undefined ? {} : { deflate: agreed.parameters }),
-    format: (protocol, headers) => formatResponse(key, protocol, extensions, headers),
-    rest,
-  };
-}
-
-async function checkHixie(
-  conn: Deno.Conn,
-  request: RequestHead,
-  rest: Uint8Array,
-  { versions }: AcceptSettings<unknown>,
-): Promise<Opening> {
-  const version = hixieVersionOf(request) as HixieVersion;
-  assertSpoken(version, versions);
-  let response: Uint8Array = new Uint8Array(0);
-  if (version === "hixie-76") {
-    const all = await readAtLeast(conn, rest, KEY3_LENGTH).catch(byClient);
-    if (all === undefined) throw cutShort();
-    rest = all.subarray(KEY3_LENGTH); // Perl's client announces it as a body, with Content-Length: 8
-    response = answerTo({
-      key1: request.fields.get("sec-websocket-key1") ?? "",
-      key2: request.fields.get("sec-websocket-key2") ?? "",
-      key3: all.subarray(0, KEY3_LENGTH),
-    });
-  }
-  return {
-    version,
-    offered: offeredHixieProtocols(request.fields),
-    format: (protocol, headers) =>
-      formatHixieResponse(
-        request,
-        version,
-        isSecure(conn),
-        protocol,
-        headers ?? new Headers(),
-        response,
-      ),
-    rest,
-  };
-}
-
-function assertSpoken(version: Version, versions: readonly Version[]): void {
-  if (versions.includes(version)) return;
-  // RFC 6455 §4.4: the answer names the version that is spoken
-  const headers = { upgrade: "websocket", "sec-websocket-version": "13" };
-  throw new WsHandshakeError(426, `Protocol ${version} is not spoken here`, { headers });
-}
-
 function askHeaders<S>(
   conn: Deno.Conn,
   { line, headers }: RequestHead,
@@ -336,46 +255,6 @@ function askHeaders<S>(
     secure: isSecure(conn),
     remoteAddr: conn.remoteAddr,
   });
-}
-
-/** What a connection keeps of its opening: the request's `Headers` are made when somebody asks for them. */
-class Accepted implements WsOpening {
-  rest: Uint8Array;
-  readonly protocol: string;
-  readonly extensions: string;
-  readonly #request: RequestHead;
-  readonly #version: Version;
-  readonly #limits: ConnLimits;
-  readonly #deflate: MessageDeflate | undefined;
-
-  constructor(
-    request: RequestHead,
-    { version, extensions = "", rest }: Opening,
-    protocol: string,
-    limits: ConnLimits,
-    deflate: MessageDeflate | undefined,
-  ) {
-    request.checked();
-    this.#request = request;
-    this.protocol = protocol;
-    this.extensions = extensions;
-    this.rest = rest;
-    this.#version = version;
-    this.#limits = limits;
-    this.#deflate = deflate;
-  }
-
-  get line(): string {
-    return this.#request.line;
-  }
-
-  get headers(): Headers {
-    return this.#request.headers;
-  }
-
-  framing(events: ProtocolEvents): Protocol {
-    return makeProtocol(this.#version, "server", events, this.#limits, this.#deflate);
-  }
 }
 
 async function upgrade<S>(
@@ -395,15 +274,6 @@ async function upgrade<S>(
   const compression = deflate && await makeDeflate("server", deflate, limits.compression);
   await writeAll(conn, opening.format(protocol, headers)).catch(byClient);
   return new WsConn(conn, new Accepted(request, opening, protocol, limits, compression), limits);
-}
-
-/** Whether a connection is TLS, whoever accepted it: Deno's TlsConn alone has a handshake of its own. */
-function isSecure(conn: Deno.Conn): boolean {
-  return "handshake" in conn;
-}
-
-function cutShort(): WsHandshakeError {
-  return new WsHandshakeError(400, "The client closed the connection within its request");
 }
 
 function askUser(
@@ -436,13 +306,6 @@ async function sendResponse(
   } else await response.body?.cancel();
   await closeGently(conn);
   return { response };
-}
-
-/** Makes a failure of the connection an error of the handshake, to be told from one of the user's functions. */
-function byClient(cause: unknown): never {
-  if (cause instanceof WsHandshakeError) throw cause;
-  const message = `The connection failed within the handshake: ${(cause as Error).message}`;
-  throw new WsHandshakeError(400, message, { cause });
 }
 
 function toRefusal(error: unknown): WsHandshakeError {

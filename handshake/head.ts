@@ -226,6 +226,7 @@ export function trimOws(text: string): string {
 
 /** Whether such a list has this element, in any letter case. */
 export function listHas(fields: Fields, name: string, element: string): boolean {
+  if (fields.get(name)?.toLowerCase() === element) return true; // the most common list of all
   return listOf(fields, name).some((item) => item.toLowerCase() === element);
 }
 
