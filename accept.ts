@@ -1,33 +1,33 @@
 /** The server's side of the opening handshake, on one connection. */
 import { WsConn } from "./conn.ts";
+import { Deadlines, type Timed } from "./deadlines.ts";
 import type { Version } from "./framing/mod.ts";
 import { BodyDecoder } from "./handshake/body.ts";
-import { acceptOffer, type DeflateParameters } from "./handshake/deflate.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, HeadReader, type RequestHead } from "./handshake/head.ts";
-import {
-  formatHixieResponse,
-  type HixieVersion,
-  hixieVersionOf,
-  offeredHixieProtocols,
-} from "./handshake/hixie.ts";
-import { checkOrigin, type Origins } from "./handshake/origin.ts";
+import { hixieVersionOf } from "./handshake/hixie.ts";
 import { formatRefusal, formatResponseHead, toRequest } from "./handshake/http.ts";
+import { checkOrigin, type Origins } from "./handshake/origin.ts";
 import {
   assertNoReserved,
   assertProtocols,
   checkHttp,
   checkOpening,
-  checkRequest,
-  formatResponse,
   isUpgrade,
-  offeredProtocols,
 } from "./handshake/rfc6455.ts";
+import {
+  Accepted,
+  byClient,
+  checkHixie,
+  checkRfc6455,
+  cutShort,
+  isSecure,
+  type Opening,
+} from "./opening.ts";
 import {
   type ConnLimits,
   connLimits,
   makeDeflate,
-  makeProtocol,
   seconds,
   type WsConnOptions,
 } from "./options.ts";
@@ -35,7 +35,6 @@ import {
   closeGently,
   closeNow,
   closeWith,
-  readAtLeast,
   readBody,
   readHead,
   sendAtOnce,
@@ -97,6 +96,8 @@ export interface WsAcceptOptions<S = undefined> extends WsConnOptions {
 export interface AcceptSettings<S> {
   readonly limits: ConnLimits;
   readonly handshakeTimeout: number;
+  /** For the requests: `handshakeTimeout` each. */
+  readonly deadlines: Deadlines;
   readonly versions: readonly Version[];
   readonly origins: Origins | undefined;
   readonly choose: (offered: string[]) => string | undefined;
@@ -107,9 +108,11 @@ export interface AcceptSettings<S> {
 export function acceptSettings<S>(options: WsAcceptOptions<S>): AcceptSettings<S> {
   const { protocols = [], versions = ["rfc6455", "hixie-76"], origins, connHeaders } = options;
   if (typeof protocols !== "function") assertProtocols(protocols);
+  const handshakeTimeout = seconds("handshakeTimeout", options.handshakeTimeout, 10);
   return {
     limits: connLimits(options),
-    handshakeTimeout: seconds("handshakeTimeout", options.handshakeTimeout, 10),
+    handshakeTimeout,
+    deadlines: new Deadlines(handshakeTimeout * 1000),
     versions,
     origins,
     choose: typeof protocols === "function"
@@ -175,40 +178,37 @@ export async function answer<S>(
   settings: AcceptSettings<S>,
   answering: Answering,
 ): Promise<Answered<S>> {
-  const deadline = new RequestDeadline(conn, settings.handshakeTimeout);
+  const deadline = new RequestDeadline(conn, settings);
   let answered = false;
-  const send = async (request: RequestHead, response: Response) => {
-    answered = true;
-    await sendResponse(conn, request, response, settings.handshakeTimeout);
-    return { response };
-  };
   try {
     sendAtOnce(conn);
     const reader = new HeadReader();
-    const complete = await byClient(readHead(conn, reader)).finally(answering.onRead);
+    const complete = await readHead(conn, reader).catch(byClient);
+    answering.onRead?.();
     if (!complete) throw cutShort();
     const request = reader.request();
     checkHttp(request);
     if (answering.onRequest !== undefined && !isUpgrade(request)) {
       deadline.stop();
-      return await send(request, await askUser(conn, request, reader.rest, answering.onRequest));
+      const response = await askUser(conn, request, reader.rest, answering.onRequest);
+      answered = true;
+      return await sendResponse(conn, request, response, settings.handshakeTimeout);
     }
     checkOpening(request);
     const opening = hixieVersionOf(request) !== undefined
       ? await checkHixie(conn, request, reader.rest, settings)
       : await checkRfc6455(request, reader.rest, settings);
     deadline.stop();
-    checkOrigin(request.headers, settings.origins);
-    const info = {
-      version: opening.version,
-      secure: isSecure(conn),
-      remoteAddr: conn.remoteAddr,
-    };
-    const user = await settings.connHeaders?.(request.line, request.headers, info);
-    if (user instanceof Response) return await send(request, user);
+    checkOrigin(request.fields, settings.origins);
+    const user = settings.connHeaders && await askHeaders(conn, request, opening, settings);
+    if (user instanceof Response) {
+      answered = true;
+      return await sendResponse(conn, request, user, settings.handshakeTimeout);
+    }
     const opened = await upgrade(conn, request, opening, user?.headers, settings);
     return { conn: opened, state: user?.state as S };
   } catch (error) {
+    answering.onRead?.();
     deadline.stop();
     // what is not the client's doing is a bug in a function of the user's, or the client has gone
     if (!answered) await refuse(conn, toRefusal(error));
@@ -218,128 +218,62 @@ export async function answer<S>(
 }
 
 /** Refuses a client that takes too long for its request with 408. */
-class RequestDeadline {
+class RequestDeadline implements Timed {
+  readonly #conn: Deno.Conn;
+  readonly #settings: AcceptSettings<unknown>;
   #passed: WsHandshakeError | undefined;
-  readonly #timer: ReturnType<typeof setTimeout>;
 
-  constructor(conn: Deno.Conn, seconds: number) {
-    this.#timer = setTimeout(() => {
-      this.#passed = new WsHandshakeError(408, `No request within ${seconds} s`);
-      void closeWith(conn, formatRefusal(this.#passed));
-    }, seconds * 1000);
+  constructor(conn: Deno.Conn, settings: AcceptSettings<unknown>) {
+    this.#conn = conn;
+    this.#settings = settings;
+    settings.deadlines.begin(this);
+  }
+
+  timeUp(): void {
+    this.#passed = new WsHandshakeError(
+      408,
+      `No request within ${this.#settings.handshakeTimeout} s`,
+    );
+    void closeWith(this.#conn, formatRefusal(this.#passed));
   }
 
   /** The request is there, or refused; throws if the time had run out before. */
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#settings.deadlines.end(this);
     if (this.#passed !== undefined) throw this.#passed;
   }
 }
 
-/** An opening that is in order. */
-interface Opening {
-  version: Version;
-  /** The subprotocols offered. */
-  offered: string[];
-  /** The extensions to answer with, and what they mean. */
-  extensions?: string;
-  deflate?: DeflateParameters;
-  /** The bytes of the answer. */
-  format(protocol: string, headers: Headers): Uint8Array;
-  /** What the client sent behind its opening. */
-  rest: Uint8Array;
-}
-
-async function checkRfc6455(
-  request: RequestHead,
-  rest: Uint8Array,
-  { versions, limits: { compression } }: AcceptSettings<unknown>,
-): Promise<Opening> {
-  const key = checkRequest(request);
-  assertSpoken("rfc6455", versions);
-  const offered = compression && request.headers.get("sec-websocket-extensions");
-  const agreed = compression && acceptOffer(offered ?? null, compression);
-  const extensions = agreed?.answer ?? "";
-  const { acceptKey } = await import("./handshake/challenge.ts");
-  const accept = acceptKey(key);
-  return {
-    version: "rfc6455",
-    offered: offeredProtocols(request.headers),
-    extensions,
-    ...(agreed === undefined ? {} : { deflate: agreed.parameters }),
-    format: (protocol, headers) => formatResponse(accept, protocol, extensions, headers),
-    rest,
-  };
-}
-
-async function checkHixie(
+function askHeaders<S>(
   conn: Deno.Conn,
-  request: RequestHead,
-  rest: Uint8Array,
-  { versions }: AcceptSettings<unknown>,
-): Promise<Opening> {
-  const version = hixieVersionOf(request) as HixieVersion;
-  assertSpoken(version, versions);
-  let response: Uint8Array = new Uint8Array(0);
-  if (version === "hixie-76") {
-    const { answerTo, KEY3_LENGTH } = await import("./handshake/challenge.ts");
-    const all = await byClient(readAtLeast(conn, rest, KEY3_LENGTH));
-    if (all === undefined) throw cutShort();
-    rest = all.subarray(KEY3_LENGTH); // Perl's client announces it as a body, with Content-Length: 8
-    response = answerTo({
-      key1: request.headers.get("sec-websocket-key1") ?? "",
-      key2: request.headers.get("sec-websocket-key2") ?? "",
-      key3: all.subarray(0, KEY3_LENGTH),
-    });
-  }
-  return {
+  { line, headers }: RequestHead,
+  { version }: Opening,
+  { connHeaders }: AcceptSettings<S>,
+): ConnHeaders<S> | Response | Promise<ConnHeaders<S> | Response> | undefined {
+  return connHeaders?.(line, headers, {
     version,
-    offered: offeredHixieProtocols(request.headers),
-    format: (protocol, headers) =>
-      formatHixieResponse(request, version, isSecure(conn), protocol, headers, response),
-    rest,
-  };
-}
-
-function assertSpoken(version: Version, versions: readonly Version[]): void {
-  if (versions.includes(version)) return;
-  // RFC 6455 §4.4: the answer names the version that is spoken
-  const headers = { upgrade: "websocket", "sec-websocket-version": "13" };
-  throw new WsHandshakeError(426, `Protocol ${version} is not spoken here`, { headers });
+    secure: isSecure(conn),
+    remoteAddr: conn.remoteAddr,
+  });
 }
 
 async function upgrade<S>(
   conn: Deno.Conn,
   request: RequestHead,
-  { version, offered, extensions = "", deflate, format, rest }: Opening,
+  opening: Opening,
   extra: HeadersInit | undefined,
   { choose, limits }: AcceptSettings<S>,
 ): Promise<WsConn> {
+  const { offered, deflate } = opening;
   const protocol = offered.length > 0 ? choose(offered) ?? "" : "";
   if (protocol !== "" && !offered.includes(protocol)) {
     throw new TypeError(`Cannot choose subprotocol "${protocol}": the client offers ${offered}`);
   }
-  const headers = checkedHeaders(extra);
-  assertNoReserved(headers);
-  const compression = await makeDeflate("server", deflate, limits.compression);
-  await byClient(writeAll(conn, format(protocol, headers)));
-  return new WsConn(conn, {
-    line: request.line,
-    headers: request.headers,
-    protocol,
-    extensions,
-    rest,
-    framing: (events) => makeProtocol(version, "server", events, limits, compression),
-  }, limits);
-}
-
-/** Whether a connection is TLS, whoever accepted it: Deno's TlsConn alone has a handshake of its own. */
-function isSecure(conn: Deno.Conn): boolean {
-  return "handshake" in conn;
-}
-
-function cutShort(): WsHandshakeError {
-  return new WsHandshakeError(400, "The client closed the connection within its request");
+  const headers = extra && checkedHeaders(extra);
+  if (headers !== undefined) assertNoReserved(headers);
+  const compression = deflate && await makeDeflate("server", deflate, limits.compression);
+  await writeAll(conn, opening.format(protocol, headers)).catch(byClient);
+  return new WsConn(conn, new Accepted(request, opening, protocol, limits, compression), limits);
 }
 
 function askUser(
@@ -359,10 +293,10 @@ async function sendResponse(
   { method }: RequestHead,
   response: Response,
   patience: number,
-): Promise<void> {
+): Promise<{ response: Response }> {
   const write = async (bytes: Uint8Array) => {
     const timer = setTimeout(() => closeNow(conn), patience * 1000);
-    await byClient(writeAll(conn, bytes)).finally(() => clearTimeout(timer));
+    await writeAll(conn, bytes).catch(byClient).finally(() => clearTimeout(timer));
   };
   await write(formatResponseHead(response));
   if (method !== "HEAD" && response.body !== null) {
@@ -371,17 +305,7 @@ async function sendResponse(
     }
   } else await response.body?.cancel();
   await closeGently(conn);
-}
-
-/** Makes a failure of the connection an error of the handshake, to be told from one of the user's functions. */
-async function byClient<T>(io: Promise<T>): Promise<T> {
-  try {
-    return await io;
-  } catch (cause) {
-    if (cause instanceof WsHandshakeError) throw cause;
-    const message = `The connection failed within the handshake: ${(cause as Error).message}`;
-    throw new WsHandshakeError(400, message, { cause });
-  }
+  return { response };
 }
 
 function toRefusal(error: unknown): WsHandshakeError {

@@ -265,7 +265,7 @@ async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Prom
   const { version } = request;
   const shake = version === "rfc6455" ? shakeRfc6455 : shakeHixie;
   const { response, protocol, extensions = "", deflate, rest } = await shake(conn, request, limits);
-  const compression = await makeDeflate("client", deflate, limits.compression);
+  const compression = deflate && await makeDeflate("client", deflate, limits.compression);
   return new WsConn(conn, {
     line: response.line,
     headers: response.headers,

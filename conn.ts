@@ -1,4 +1,3 @@
-import { connectionLost, WsConnectionClosed } from "./errors.ts";
 import {
   CloseCode,
   type CloseInfo,
@@ -9,14 +8,10 @@ import {
   type WsMessage,
   type WsMessageType,
 } from "./framing/mod.ts";
-import { type Deadline, unwatch, type Watch, watch } from "./idle.ts";
-import { Incoming } from "./incoming.ts";
 import type { WsMessageStream } from "./message_stream.ts";
 import { type ConnLimits, messageSize } from "./options.ts";
-import { Outgoing } from "./outgoing.ts";
 import type { WsMessageSource } from "./outgoing_message.ts";
-import { Pings } from "./pings.ts";
-import { Wire } from "./wire.ts";
+import { Session } from "./session.ts";
 
 /** What a connection takes from the handshake that opened it. */
 export interface WsOpening {
@@ -60,8 +55,6 @@ export interface WsOpening {
 export class WsConn implements AsyncDisposable {
   /** The peer's first line: the request line on a server, the status line on a client. */
   readonly line: string;
-  /** The headers of the peer's handshake. */
-  readonly headers: Headers;
   /** Which protocol the connection speaks. */
   readonly version: Version;
   /** The subprotocol agreed on, or "" (RFC 6455 §1.9). */
@@ -78,17 +71,8 @@ export class WsConn implements AsyncDisposable {
    */
   readonly finished: Promise<CloseInfo>;
 
-  readonly #wire: Wire;
-  readonly #framing: Protocol;
-  readonly #incoming: Incoming;
-  readonly #outgoing: Outgoing;
-  readonly #pings = new Pings();
-  readonly #closeTimeout: number;
-  /** Sees to it when nothing arrives: with a Ping, and in the end a Close. */
-  readonly #watch: Watch;
-  /** Whether the streams have ended: either side has closed, failed or lost the connection. */
-  #closed = false;
-  readonly #finish: (info: CloseInfo) => void;
+  readonly #session: Session;
+  readonly #opening: WsOpening;
 
   /**
    * Takes over a connection whose handshake is done. Use `wsConnect`, `wsServe` or `wsAccept` instead, which do it.
@@ -99,45 +83,25 @@ export class WsConn implements AsyncDisposable {
    */
   constructor(transport: Deno.Conn, opening: WsOpening, limits: ConnLimits) {
     this.line = opening.line;
-    this.headers = opening.headers;
+    this.#opening = opening;
     this.protocol = opening.protocol;
     this.extensions = opening.extensions;
     this.localAddr = transport.localAddr;
     this.remoteAddr = transport.remoteAddr;
-    const { promise, resolve } = Promise.withResolvers<CloseInfo>();
-    this.finished = promise;
-    this.#finish = resolve;
-    this.#closeTimeout = limits.closeTimeout;
-    const incoming = this.#incoming = new Incoming((code, reason) => this.close(code, reason));
-    this.#framing = opening.framing({
-      message: (message) => incoming.deliver(message),
-      pong: (payload) => this.#pings.answered(payload),
-      tooLong: () => incoming.tooLong(),
-      wantsMore: () => incoming.wantsMore(),
-      resumed: () => this.#wire.resume(),
-    });
-    this.version = this.#framing.version;
-    this.#wire = incoming.wire = new Wire(transport, this.#framing, {
-      wantsMore: () => incoming.wantsMore(),
-      paused: () => incoming.paused(),
-      decoded: () => this.#decoded(),
-      drained: () => this.#outgoing.drained(),
-      ended: (cause) => this.#ended(cause),
-    });
-    this.#outgoing = new Outgoing(this.#wire, {
-      isClosed: () => this.#closed,
-      closedError: () => this.#closedError(),
-      close: () => this.close(),
-      abort: () => void this.close(CloseCode.InternalError),
-      isAnswer: () => incoming.isAnswered(),
-    });
-    this.#watch = watch(this.#wire, this.#deadlines(limits));
-    this.#wire.begin(opening.rest);
+    this.#session = new Session(transport, (events) => opening.framing(events), limits);
+    this.version = this.#session.framing.version;
+    this.finished = this.#session.finished;
+    this.#session.wire.begin(opening.rest);
+  }
+
+  /** The headers of the peer's handshake. */
+  get headers(): Headers {
+    return this.#opening.headers;
   }
 
   /** Whether this connection takes no more messages to send: closed, or being closed by either side. */
   get closed(): boolean {
-    return this.#closed;
+    return this.#session.closed;
   }
 
   /**
@@ -145,7 +109,8 @@ export class WsConn implements AsyncDisposable {
    * many UTF-16 code units.
    */
   get bufferedAmount(): number {
-    return this.#wire.closed ? 0 : this.#framing.output.size + this.#outgoing.unframed;
+    const { wire, framing, outgoing } = this.#session;
+    return wire.closed ? 0 : framing.output.size + outgoing.unframed;
   }
 
   /**
@@ -154,7 +119,7 @@ export class WsConn implements AsyncDisposable {
    * connection.
    */
   get readable(): ReadableStream<WsMessage> {
-    return this.#incoming.expose();
+    return this.#session.incoming.expose();
   }
 
   /**
@@ -162,7 +127,7 @@ export class WsConn implements AsyncDisposable {
    * your own has locked it. Closing it closes the connection with 1000, aborting it with 1011.
    */
   get writable(): WritableStream<WsMessage> {
-    return this.#outgoing.expose();
+    return this.#session.outgoing.expose();
   }
 
   /**
@@ -173,7 +138,7 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsConnectionLost} If the connection ended without a Close.
    */
   recv(): Promise<WsMessage | null> {
-    return this.#incoming.recv();
+    return this.#session.incoming.recv();
   }
 
   /**
@@ -210,7 +175,7 @@ export class WsConn implements AsyncDisposable {
    */
   recvStream(options: { maxMessageSize?: number } = {}): Promise<WsMessageStream | null> {
     try {
-      return this.#incoming.recvStream(messageSize(options.maxMessageSize, Infinity));
+      return this.#session.incoming.recvStream(messageSize(options.maxMessageSize, Infinity));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -221,7 +186,7 @@ export class WsConn implements AsyncDisposable {
    * connections can be raced: `await Promise.race([a.ready(), b.ready()])`.
    */
   ready(): Promise<void> {
-    return this.#incoming.ready();
+    return this.#session.incoming.ready();
   }
 
   /** The messages until the connection is closed. Leaving the loop leaves the connection open. */
@@ -238,7 +203,7 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsConnectionClosed} If the connection is closed, or closes before the message is accepted.
    */
   send(message: WsMessage): Promise<void> {
-    return this.#outgoing.send(message);
+    return this.#session.outgoing.send(message);
   }
 
   /**
@@ -272,7 +237,7 @@ export class WsConn implements AsyncDisposable {
    * ```
    */
   sendStream(source: WsMessageSource, options: { type: WsMessageType }): Promise<void> {
-    return this.#outgoing.sendStream(source, options.type);
+    return this.#session.outgoing.sendStream(source, options.type);
   }
 
   /**
@@ -283,14 +248,11 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsConnectionClosed} If the connection is closed, or ends before the Pong arrives.
    */
   ping(): Promise<number> {
-    if (this.#closed) return Promise.reject(this.#closedError());
+    if (this.closed) return Promise.reject(this.#session.closedError());
     if (this.version !== "rfc6455") {
       return Promise.reject(new TypeError(`Cannot ping: ${this.version} has no Ping`));
     }
-    const { payload, pong } = this.#pings.next();
-    this.#framing.ping(payload);
-    this.#wire.flush();
-    return pong;
+    return this.#session.ping();
   }
 
   /**
@@ -309,78 +271,11 @@ export class WsConn implements AsyncDisposable {
     } catch (error) {
       return Promise.reject(error);
     }
-    if (!this.#closed) {
-      this.#stopReceiving();
-      this.#outgoing.close(code, reason);
-      this.#wire.awaitEnd(this.#closeTimeout);
-    }
-    return this.finished;
+    return this.#session.close(code, reason);
   }
 
   /** Closes the connection with 1000, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
-  }
-
-  /** What is done when nothing arrives. */
-  #deadlines({ timeout, pingInterval, pingTimeout }: ConnLimits): Deadline[] {
-    const deadlines: Deadline[] = [];
-    const after = (seconds: number, act: () => void) =>
-      deadlines.push({ after: seconds * 1000, act });
-    const close = (code: number, reason: string) => void this.close(code, reason);
-    if (timeout > 0) {
-      after(timeout, () => close(CloseCode.GoingAway, `Nothing arrived for ${timeout} s`));
-    }
-    if (pingInterval === 0 || this.version !== "rfc6455") return deadlines;
-    after(pingInterval, () => {
-      this.#framing.ping(new Uint8Array(0));
-      this.#wire.flush();
-    });
-    if (pingTimeout === 0) return deadlines;
-    const reason =
-      `No answer to a Ping for ${pingTimeout} s: peer or network is gone, or pingTimeout too short`;
-    after(pingInterval + pingTimeout, () => close(CloseCode.InternalError, reason));
-    return deadlines;
-  }
-
-  #decoded(): boolean {
-    this.#watch.heard = true;
-    if (this.#framing.state !== "open" && !this.#closed) {
-      this.#leave(this.#framing.error);
-      this.#wire.awaitEnd(this.#closeTimeout);
-    }
-    return this.#incoming.decoded();
-  }
-
-  /** Ends both streams: the peer has closed, or the connection has failed or is lost. */
-  #leave(failure?: Error): void {
-    this.#stopReceiving(failure);
-    this.#outgoing.end(this.#closedError(failure));
-  }
-
-  #stopReceiving(failure?: Error): void {
-    this.#closed = true;
-    this.#incoming.end(failure);
-    unwatch(this.#watch);
-  }
-
-  /** TCP is closed: settles everything that is still pending. */
-  #ended(cause: unknown): void {
-    this.#leave(this.#framing.received === undefined ? connectionLost(cause) : undefined);
-    this.#pings.end(this.#closedError());
-    this.#finish(this.#closeInfo());
-  }
-
-  #closeInfo(): CloseInfo {
-    const { received, state, error } = this.#framing;
-    // RFC 6455 §7.1.4 and §7.1.5
-    return received === undefined
-      ? { code: CloseCode.Abnormal, reason: "", wasClean: false }
-      : { ...received, wasClean: state === "closed" && error === undefined };
-  }
-
-  #closedError(cause: Error | undefined = this.#framing.error): WsConnectionClosed {
-    const info = this.#framing.received === undefined ? undefined : this.#closeInfo();
-    return new WsConnectionClosed(info, cause === undefined ? undefined : { cause });
   }
 }

@@ -1,37 +1,64 @@
 /** Notices connections on which nothing arrives, with one timer for all of them. */
 
-/** What is watched: the wire of a connection. */
+/** What is watched: a connection. */
 export interface Watched {
   /** Whether a read is under way; otherwise silence means nothing. */
   readonly reading: boolean;
 }
 
 /** For how long nothing may arrive, in ms, and what is to be done then. */
-export interface Deadline {
+export interface Deadline<T extends Watched> {
   readonly after: number;
-  readonly act: () => void;
+  readonly act: (silent: T) => void;
 }
 
 /** The watch over one connection. */
 export interface Watch {
   /** To be set whenever something has arrived. */
   heard: boolean;
-  readonly watched: Watched;
-  /** In the order in which they pass. */
-  readonly deadlines: Deadline[];
+  /** Does what is to be done, if it is time. */
+  look(now: number): void;
+}
+
+class Entry<T extends Watched> implements Watch {
+  heard = false;
+  readonly #watched: T;
+  readonly #deadlines: readonly Deadline<T>[];
   /** When something was heard last, as far as is known, and how many deadlines have passed since. */
-  since: number;
-  passed: number;
+  #since = performance.now();
+  #passed = 0;
+
+  constructor(watched: T, deadlines: readonly Deadline<T>[]) {
+    this.#watched = watched;
+    this.#deadlines = deadlines;
+  }
+
+  look(now: number): void {
+    if (this.heard || !this.#watched.reading) {
+      this.heard = false;
+      this.#since = now;
+      this.#passed = 0;
+    }
+    const deadline = this.#deadlines[this.#passed];
+    if (deadline !== undefined && now - this.#since >= deadline.after) {
+      this.#passed++;
+      deadline.act(this.#watched);
+    }
+  }
 }
 
 const watches = new Set<Watch>();
 let timer: ReturnType<typeof setInterval> | undefined;
 let interval = Infinity;
 
-/** Begins to watch: each deadline is told once in a silence, when it has passed or at most a quarter later. */
-export function watch(watched: Watched, deadlines: Deadline[]): Watch {
-  deadlines.sort((a, b) => a.after - b.after);
-  const entry = { heard: false, watched, deadlines, since: performance.now(), passed: 0 };
+/**
+ * Begins to watch: each deadline is told once in a silence, when it has passed or at most a quarter later.
+ *
+ * @param watched The connection.
+ * @param deadlines In the order in which they pass; many connections can share them.
+ */
+export function watch<T extends Watched>(watched: T, deadlines: readonly Deadline<T>[]): Watch {
+  const entry = new Entry(watched, deadlines);
   if (deadlines.length === 0) return entry;
   watches.add(entry);
   const finer = Math.min(Math.max(deadlines[0]!.after / 8, 5), 5000);
@@ -52,16 +79,5 @@ export function unwatch(entry: Watch): void {
 
 function look(): void {
   const now = performance.now();
-  for (const entry of watches) {
-    if (entry.heard || !entry.watched.reading) {
-      entry.heard = false;
-      entry.since = now;
-      entry.passed = 0;
-    }
-    const deadline = entry.deadlines[entry.passed];
-    if (deadline !== undefined && now - entry.since >= deadline.after) {
-      entry.passed++;
-      deadline.act();
-    }
-  }
+  for (const entry of watches) entry.look(now);
 }

@@ -1,18 +1,23 @@
 import { CloseCode, type MessageSink, type WsMessage, WsProtocolError } from "./framing/mod.ts";
 import { IncomingMessage, streamOf, type WsMessageStream } from "./message_stream.ts";
-import { HIGH_WATER, weigh } from "./queue.ts";
+import { HIGH_WATER, MESSAGE_QUEUE } from "./queue.ts";
 import type { Wire } from "./wire.ts";
+
+/** What can be closed: a connection. */
+interface Closable {
+  close(code?: number, reason?: string): Promise<unknown>;
+}
 
 /**
  * The way in of one connection: the messages that the protocol decodes, up to where somebody takes them. A stream of whole
  * messages, the calls that read from it, and the messages that are taken piece by piece instead.
  */
-export class Incoming {
+export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   /** The whole messages. */
   readonly stream: ReadableStream<WsMessage>;
   /** Moves the bytes; to be set before anything is asked for. */
   wire!: Wire;
-  readonly #close: (code?: number, reason?: string) => Promise<unknown>;
+  readonly #conn: Closable;
   #controller!: ReadableStreamDefaultController<WsMessage>;
   #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
   /** How many calls of `recv` have not settled, for how many of them no message has come, and who waits for them. */
@@ -24,8 +29,8 @@ export class Incoming {
   /** Whether what was decoded last contained messages; whether they, or some before them, are not answered yet. */
   #delivered = false;
   #answerDue = false;
-  /** Settles when the stream need not be pulled for more: it has enough, or there is no more. */
-  #pulling: PromiseWithResolvers<void> | undefined;
+  /** To be called when the stream need not be pulled for more: it has enough, or there is no more. */
+  #pulling: (() => void) | undefined;
   #ended = false;
   /** What is thrown once the messages before it are taken. */
   #failure: Error | undefined;
@@ -37,18 +42,31 @@ export class Incoming {
   /** Whether a message that is too long to be gathered waits for somebody to ask for it. */
   #waitsLong = false;
 
-  /** @param close Closes the connection. */
-  constructor(close: (code?: number, reason?: string) => Promise<unknown>) {
-    this.#close = close;
-    this.stream = new ReadableStream({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => this.#pull(),
-      cancel: async () => {
-        await close();
-      },
-    }, { highWaterMark: HIGH_WATER, size: weigh });
+  /** @param conn The connection that this is a part of. */
+  constructor(conn: Closable) {
+    this.#conn = conn;
+    this.stream = new ReadableStream(this, MESSAGE_QUEUE);
+  }
+
+  // The source of `stream`, not to be called by anybody else: methods, for closures would take memory for each connection.
+
+  start(controller: ReadableStreamDefaultController<WsMessage>): void {
+    this.#controller = controller;
+  }
+
+  /** Reads until enough messages wait, and hands a failure over behind the last of them. */
+  pull(): Promise<void> | undefined {
+    if (this.#failure !== undefined) {
+      if (this.#isDry) this.#controller.error(this.#failure);
+      return undefined;
+    }
+    const promise = new Promise<void>((resolve) => this.#pulling = resolve);
+    this.wire.readOn(); // may come to the end of the connection at once
+    return promise;
+  }
+
+  async cancel(): Promise<void> {
+    await this.#conn.close();
   }
 
   /** The stream, for somebody else to read from, if no `recv` waits. */
@@ -162,7 +180,7 @@ export class Incoming {
     const bytes = typeof value === "string" ? new TextEncoder().encode(value) : value;
     if (bytes.length > maxMessageSize) {
       const reason = `Message of ${bytes.length} bytes: at most ${maxMessageSize} are taken`;
-      void this.#close(CloseCode.MessageTooBig, reason);
+      void this.#conn.close(CloseCode.MessageTooBig, reason);
       throw new WsProtocolError(CloseCode.MessageTooBig, reason);
     }
     return streamOf(typeof value === "string" ? "text" : "binary", bytes);
@@ -218,25 +236,14 @@ export class Incoming {
     if (failure === undefined) closeQuietly(this.#controller);
     else {
       this.#failure = failure;
-      void this.#pull();
+      void this.pull();
     }
     this.#pulled();
     this.#wakeReady();
   }
 
-  /** The source of `stream`: reads until enough messages wait, and hands a failure over behind the last of them. */
-  #pull(): Promise<void> | undefined {
-    if (this.#failure !== undefined) {
-      if (this.#isDry) this.#controller.error(this.#failure);
-      return undefined;
-    }
-    const { promise } = this.#pulling = Promise.withResolvers<void>();
-    this.wire.readOn(); // may come to the end of the connection at once
-    return promise;
-  }
-
   #pulled(): void {
-    this.#pulling?.resolve();
+    this.#pulling?.();
     this.#pulling = undefined;
   }
 

@@ -77,10 +77,9 @@ export function connLimits(options: WsConnOptions): ConnLimits {
 /** The compression of a new connection, for what was agreed on. */
 export async function makeDeflate(
   role: Role,
-  agreed: DeflateParameters | undefined,
+  agreed: DeflateParameters,
   settings: DeflateSettings | undefined,
-): Promise<MessageDeflate | undefined> {
-  if (agreed === undefined) return undefined;
+): Promise<MessageDeflate> {
   const { MessageDeflate } = await import("./framing/deflate.ts"); // nobody else loads zlib
   const server = {
     windowBits: agreed.serverMaxWindowBits,

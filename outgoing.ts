@@ -22,15 +22,17 @@ export interface OutgoingEvents {
 
 /** The way out of one connection: the messages that are given to it, up to where they are framed and flushed. */
 export class Outgoing {
-  /** Takes the messages. */
-  readonly #stream: WritableStream<WsMessage | OutgoingMessage>;
+  /** Takes the messages; from the first on, for a connection that only listens has no use for its 2.8 KB. */
+  #stream: WritableStream<WsMessage | OutgoingMessage> | undefined;
   /** How much of what was given to `stream` is not framed yet: bytes, and of text UTF-16 code units. */
   unframed = 0;
 
   readonly #wire: Wire;
   readonly #framing: Protocol;
   readonly #events: OutgoingEvents;
-  #controller!: WritableStreamDefaultController;
+  #controller: WritableStreamDefaultController | undefined;
+  /** Why no more is taken, once that is so. */
+  #refusal: Error | undefined;
   #writer: WritableStreamDefaultWriter<WsMessage | OutgoingMessage> | undefined;
   /** Whether somebody else may write to `stream`, and abort it. */
   #exposed = false;
@@ -46,17 +48,21 @@ export class Outgoing {
     this.#wire = wire;
     this.#framing = wire.framing;
     this.#events = events;
-    this.#stream = new WritableStream({
+  }
+
+  #open(): WritableStream<WsMessage | OutgoingMessage> {
+    return this.#stream ??= new WritableStream({
       start: (controller) => {
         this.#controller = controller;
+        if (this.#refusal !== undefined) controller.error(this.#refusal);
       },
       write: (message) => this.#write(message),
       close: async () => {
         this.#queued = 0; // also counts what was given to the stream when it was closing already
-        await events.close();
+        await this.#events.close();
       },
       abort: async () => {
-        await events.close(); // by now it is being closed
+        await this.#events.close(); // by now it is being closed
       },
     }, {
       highWaterMark: HIGH_WATER,
@@ -73,13 +79,14 @@ export class Outgoing {
   expose(): WritableStream<WsMessage> {
     this.#writer?.releaseLock();
     this.#writer = undefined;
+    const stream = this.#open();
     if (!this.#exposed) {
       this.#exposed = true;
       // At once: the stream itself would first wait for a write that a stalled peer holds up. And not before it is
       // exposed and so can be aborted: most connections never need the signal.
-      this.#controller.signal.addEventListener("abort", () => this.#abort());
+      this.#controller!.signal.addEventListener("abort", () => this.#abort());
     }
-    return this.#stream as WritableStream<WsMessage>; // messages in pieces are nobody else's to write
+    return stream as WritableStream<WsMessage>; // messages in pieces are nobody else's to write
   }
 
   send(message: WsMessage): Promise<void> {
@@ -120,7 +127,7 @@ export class Outgoing {
   #enqueue(message: WsMessage | OutgoingMessage): Promise<void> {
     try {
       if (this.#events.isClosed()) throw this.#events.closedError();
-      this.#writer ??= this.#stream.getWriter();
+      this.#writer ??= this.#open().getWriter();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -244,7 +251,8 @@ export class Outgoing {
 
   #refuseMore(error: Error): void {
     // a stream that is being aborted ends by itself
-    if (!this.#isAborted) this.#controller.error(error);
+    this.#refusal ??= error;
+    if (!this.#isAborted) this.#controller?.error(error);
     this.unframed = 0;
   }
 
@@ -257,7 +265,7 @@ export class Outgoing {
 
   /** Whether somebody has aborted `stream`. */
   get #isAborted(): boolean {
-    return this.#exposed && this.#controller.signal.aborted;
+    return this.#exposed && this.#controller!.signal.aborted;
   }
 
   /** Whether what is framed can still be written. */

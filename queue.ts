@@ -9,3 +9,6 @@ const MESSAGE_WEIGHT = 32;
 export function weigh(message: WsMessage): number {
   return message.length + MESSAGE_WEIGHT;
 }
+
+/** How the messages of a connection wait. */
+export const MESSAGE_QUEUE: QueuingStrategy<WsMessage> = { highWaterMark: HIGH_WATER, size: weigh };

@@ -158,8 +158,9 @@ export class WsServer implements AsyncDisposable {
   readonly #refusing = new Set<Deno.Conn>();
   /** Those that shutting down has closed, which is nobody's error. */
   readonly #cutOff = new Set<Deno.Conn>();
-  /** One for each connection, until nothing of it is left. */
-  readonly #tasks = new Set<Promise<void>>();
+  /** What is not over: handshakes, connections and handlers; and who waits for the last of them. */
+  #unfinished = 0;
+  #allOver: (() => void) | undefined;
   readonly #onAbort = () => void this.shutdown();
   #shutdown: Promise<void> | undefined;
   readonly #finish: () => void;
@@ -242,12 +243,13 @@ export class WsServer implements AsyncDisposable {
     closeNow(this.#listener);
     for (const [conn, doing] of this.#opening) if (doing === "reading") this.#cut(conn);
     for (const conn of this.#connections) void conn.close(CloseCode.GoingAway, "Server shutdown");
-    let timer;
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, this.#settings.limits.closeTimeout * 1000);
-    });
-    await Promise.race([Promise.all(this.#tasks), late]);
-    clearTimeout(timer);
+    if (this.#unfinished > 0) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#allOver = resolve;
+      const timer = setTimeout(resolve, this.#settings.limits.closeTimeout * 1000);
+      await promise;
+      clearTimeout(timer);
+    }
     for (const conn of this.#opening.keys()) this.#cut(conn);
     this.#refusing.forEach(closeNow);
     await Promise.all(Array.from(this.#connections, (conn) => conn.finished));
@@ -264,9 +266,8 @@ export class WsServer implements AsyncDisposable {
       try {
         const conn = await this.#listener.accept();
         const taken = this.#connections.size + this.#opening.size;
-        const task = taken < this.#maxConnections ? this.#serve(conn) : this.#refuse(conn);
-        this.#tasks.add(task);
-        void task.then(() => this.#tasks.delete(task));
+        this.#unfinished++;
+        void (taken < this.#maxConnections ? this.#open(conn) : this.#refuse(conn));
       } catch (error) {
         if (this.#shutdown !== undefined) return;
         if (isGone(error)) {
@@ -282,39 +283,56 @@ export class WsServer implements AsyncDisposable {
     }
   }
 
-  /** Everything about one connection; never rejects. */
-  async #serve(transport: Deno.Conn): Promise<void> {
+  /** One of the `#unfinished` is over. */
+  #over(): void {
+    if (--this.#unfinished === 0) this.#allOver?.();
+  }
+
+  /** The opening handshake of one connection; never rejects. */
+  async #open(transport: Deno.Conn): Promise<void> {
     this.#opening.set(transport, "reading");
-    let answered;
     try {
-      answered = await answer(transport, this.#settings, {
+      const answered = await answer(transport, this.#settings, {
         onRequest: this.#options.onRequest,
         onRead: () => this.#opening.set(transport, "answering"),
       });
-    } catch (error) {
-      if (!this.#cutOff.has(transport)) this.#report(error);
-    } finally {
       this.#opening.delete(transport);
-    }
-    if (answered?.conn === undefined) return;
-    const { conn, state } = answered;
-    this.#connections.add(conn);
-    const ended = conn.finished.then(() => void this.#connections.delete(conn));
-    if (this.#shutdown !== undefined) {
-      void conn.close(CloseCode.GoingAway, "Server shutdown");
-      return ended;
-    }
-    try {
-      const handled = this.#handler(conn, state);
-      if (handled !== undefined) {
-        await handled;
-        void conn.close();
-      }
+      if (answered.conn !== undefined) this.#serve(answered.conn, answered.state);
     } catch (error) {
+      this.#opening.delete(transport);
+      if (!this.#cutOff.has(transport)) this.#report(error);
+    }
+    this.#over();
+  }
+
+  /** All about an open connection. Waits for nothing: a frame that waits for as long as it is open would take 1 KB. */
+  #serve(conn: WsConn, state: unknown): void {
+    this.#connections.add(conn);
+    this.#unfinished++;
+    void conn.finished.then(() => {
+      this.#connections.delete(conn);
+      this.#over();
+    });
+    if (this.#shutdown !== undefined) {
+      return void conn.close(CloseCode.GoingAway, "Server shutdown");
+    }
+    this.#unfinished++;
+    const done = () => {
+      void conn.close();
+      this.#over();
+    };
+    const failed = (error: unknown) => {
       void conn.close(CloseCode.InternalError);
       this.#report(error);
+      this.#over();
+    };
+    try {
+      const handled = this.#handler(conn, state);
+      if (handled === undefined) this.#over();
+      else void Promise.resolve(handled).then(done, failed);
+    } catch (error) {
+      failed(error);
     }
-    await ended;
   }
 
   /** Refuses a connection over the limit without reading its request; never rejects. */
@@ -324,7 +342,10 @@ export class WsServer implements AsyncDisposable {
       headers: { "Retry-After": `${RETRY_AFTER}` },
     });
     this.#report(error);
-    if (this.#refusing.size >= MAX_REFUSING) return closeNow(transport);
+    if (this.#refusing.size >= MAX_REFUSING) {
+      closeNow(transport);
+      return this.#over();
+    }
     this.#refusing.add(transport);
     const timer = setTimeout(() => closeNow(transport), REFUSING_PATIENCE);
     try {
@@ -336,6 +357,7 @@ export class WsServer implements AsyncDisposable {
       clearTimeout(timer);
       closeNow(transport);
       this.#refusing.delete(transport);
+      this.#over();
     }
   }
 

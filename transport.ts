@@ -1,5 +1,6 @@
 /** What the client and the server do with a connection before it is a WebSocket. */
 import { concat } from "@std/bytes";
+import { smallBuffers } from "./framing/pool.ts";
 import type { BodyDecoder } from "./handshake/body.ts";
 import type { HeadReader } from "./handshake/head.ts";
 
@@ -13,11 +14,15 @@ export async function writeAll(conn: Deno.Conn, bytes: Uint8Array): Promise<void
 
 /** Reads until the head is complete; `false` if the connection ends before. */
 export async function readHead(conn: Deno.Conn, reader: HeadReader): Promise<boolean> {
-  const buffer = new Uint8Array(2048);
-  for (;;) {
-    const length = await conn.read(buffer);
-    if (length === null) return false;
-    if (reader.push(buffer.subarray(0, length))) return true;
+  const buffer = smallBuffers.take();
+  try {
+    for (;;) {
+      const length = await conn.read(buffer);
+      if (length === null) return false;
+      if (reader.push(buffer.subarray(0, length))) return true;
+    }
+  } finally {
+    smallBuffers.give(buffer);
   }
 }
 

@@ -4,6 +4,8 @@ import type { Protocol } from "./framing/mod.ts";
 /** So many messages of a long run leave before the rest of it is done. */
 const FIRST_PART = 32;
 
+const NONE = new Uint8Array(0);
+
 /** What a {@linkcode Wire} asks and tells the connection it belongs to. */
 export interface WireEvents {
   /** Whether more may be read now. */
@@ -29,7 +31,7 @@ export class Wire {
   readonly #events: WireEvents;
   #closed = false;
   /** What somebody else has read and is not decoded yet. */
-  #rest: Uint8Array = new Uint8Array(0);
+  #rest: Uint8Array = NONE;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
   #reading = false;
   #decoding = false;
@@ -90,7 +92,7 @@ export class Wire {
     const space = this.framing.space();
     const part = this.#rest.subarray(0, space.length);
     space.set(part);
-    this.#rest = this.#rest.subarray(part.length);
+    this.#rest = part.length === this.#rest.length ? NONE : this.#rest.subarray(part.length);
     if (part.length > 0) this.#goOn(this.#decode(part.length));
   }
 

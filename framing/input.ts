@@ -25,8 +25,9 @@ export class Input {
   start = 0;
   /** Where they end. */
   end = 0;
-  #decoder: Buffer;
-  #words: Uint32Array;
+  /** `bytes` in other views; made when they are needed, for an idle connection needs none. */
+  #decoder: Buffer | undefined;
+  #words: Uint32Array | undefined;
   /** Where the binary messages of one read are copied to, and how much of it is taken. */
   #block: Uint8Array<ArrayBuffer> = NONE;
   #taken = 0;
@@ -36,12 +37,11 @@ export class Input {
 
   constructor() {
     this.bytes = this.#idle;
-    this.#decoder = asBuffer(this.#idle);
-    this.#words = new Uint32Array(this.#idle.buffer);
   }
 
   /** Unmasks `bytes[start..end)`; below 0x80 in every octet of the result if and only if that is ASCII. */
   unmask(start: number, end: number, maskKey: number): number {
+    this.#words ??= new Uint32Array(this.bytes.buffer);
     return applyMaskWithin(this.bytes, this.#words, start, end, maskKey);
   }
 
@@ -64,6 +64,7 @@ export class Input {
 
   /** The text of `bytes[start..end)`, which are known to be ASCII. */
   ascii(start: number, end: number): string {
+    this.#decoder ??= asBuffer(this.bytes);
     return this.#decoder.toString("latin1", start, end);
   }
 
@@ -118,8 +119,7 @@ export class Input {
   #moveTo(buffer: Uint8Array<ArrayBuffer>): void {
     buffer.set(this.bytes.subarray(this.start, this.end));
     this.bytes = buffer;
-    this.#decoder = asBuffer(buffer);
-    this.#words = new Uint32Array(buffer.buffer);
+    this.#decoder = this.#words = undefined;
     this.end -= this.start;
     this.start = 0;
   }

@@ -1,4 +1,4 @@
-import { indexOfNeedle } from "@std/bytes";
+import { asBuffer } from "../framing/utf8.ts";
 import { WsHandshakeError } from "./error.ts";
 
 /** The longest head that is taken, in bytes, and the most lines. */
@@ -6,7 +6,7 @@ const MAX_HEAD = 16 * 1024;
 const MAX_LINES = 128;
 
 const CR = 0x0d, LF = 0x0a;
-const CRLF = Uint8Array.of(CR, LF);
+const NONE = new Uint8Array(0);
 
 /** The head of an HTTP/1 message: its first line and its headers. */
 export interface Head {
@@ -16,8 +16,15 @@ export interface Head {
   headers: Headers;
 }
 
+/** What a handshake looks up in headers, under names in lower case. `Headers` have it too. */
+export type Fields = Pick<Headers, "get" | "has">;
+
 /** The head of a request, its line taken apart. */
 export interface RequestHead extends Head {
+  /** The same as `headers`, for less: those are made when they are asked for. */
+  fields: Fields;
+  /** The handshake has looked up all that it needs. */
+  checked(): void;
   /** The method, as it was written. */
   method: string;
   /** The request target, as it was written. */
@@ -41,97 +48,141 @@ export interface ResponseHead extends Head {
  * Errors carry the status that a server answers: 431 over a limit, 400 otherwise.
  */
 export class HeadReader {
-  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(1024);
+  /** What came behind the head: not a part of the piece that it came in, which is not to be kept alive by it. */
+  rest: Uint8Array = NONE;
+  /** What has arrived, how many bytes that were, and the last of them. */
+  #text = "";
   #length = 0;
-  /** Where the current line begins, and from where its end is looked for. */
+  #last = 0;
+  /** Where the head begins, where the current line does, and how many there were before it. */
+  #start = 0;
   #lineStart = 0;
-  #scanned = 0;
-  readonly #lines: string[] = [];
+  #lines = 0;
 
   /** Takes the next bytes; returns whether the head is complete. Throws if it is over a limit or not HTTP. */
   push(chunk: Uint8Array): boolean {
-    this.#append(chunk);
     // Nothing of HTTP begins so, but TLS does; waiting for a line of it would take until the time is up.
-    const first = this.#bytes[0]!;
-    if (this.#length > 0 && first < 0x20 && first !== CR) {
+    if (this.#length === 0 && chunk.length > 0 && chunk[0]! < 0x20 && chunk[0] !== CR) {
       throw malformed("This is not HTTP; a TLS client must connect to a TLS port");
     }
-    for (;;) {
-      const end = indexOfNeedle(this.#bytes.subarray(0, this.#length), CRLF, this.#scanned);
-      if (end === -1) {
-        // the last byte may be the CR of a line's end
-        this.#scanned = Math.max(this.#lineStart, this.#length - 1);
-        if (this.#length > MAX_HEAD) throw tooLarge();
-        return false;
+    for (let lf = -1; (lf = chunk.indexOf(LF, lf + 1)) !== -1;) {
+      if ((lf === 0 ? this.#last : chunk[lf - 1]) === CR && this.#lineEnds(this.#length + lf + 1)) {
+        this.#append(chunk.subarray(0, lf + 1));
+        if (lf + 1 < chunk.length) this.rest = chunk.slice(lf + 1);
+        return true;
       }
-      if (end + 2 > MAX_HEAD) throw tooLarge();
-      const line = latin1(this.#bytes.subarray(this.#lineStart, end));
-      this.#lineStart = this.#scanned = end + 2;
-      if (line !== "") {
-        if (this.#lines.push(line) > MAX_LINES) throw tooLarge();
-      } else if (this.#lines.length > 0) return true;
-      // RFC 9112 §2.2: an empty line before the first is to be ignored.
     }
+    this.#append(chunk);
+    if (this.#length > MAX_HEAD) throw tooLarge();
+    return false;
   }
 
-  /** Whether nothing has arrived. */
-  get empty(): boolean {
-    return this.#length === 0;
+  /** Counts a line that ends before `end`; returns whether it was the last. */
+  #lineEnds(end: number): boolean {
+    if (end > MAX_HEAD) throw tooLarge();
+    const isEmpty = end - this.#lineStart === 2;
+    this.#lineStart = end;
+    if (isEmpty && this.#lines > 0) return true;
+    if (isEmpty) this.#start = end; // RFC 9112 §2.2: an empty line before the first is to be ignored.
+    else if (++this.#lines > MAX_LINES) throw tooLarge();
+    return false;
   }
 
-  /** What came behind the head. */
-  get rest(): Uint8Array {
-    return this.#bytes.subarray(this.#lineStart, this.#length);
+  #append(bytes: Uint8Array): void {
+    this.#text += latin1(bytes);
+    this.#length += bytes.length;
+    this.#last = bytes.at(-1) ?? this.#last;
   }
 
   /** The head as that of a request (RFC 9112 §3). */
   request(): RequestHead {
-    const { line, headers } = this.#head();
-    const [method, target, version, ...more] = line.split(" ");
+    const head = new ParsedHead(this.#text.slice(this.#start));
+    const [method, target, version, ...more] = head.line.split(" ");
     if (!isToken(method) || !isVisible(target) || more.length > 0) {
-      throw malformed(`Request line is malformed: ${quote(line)}`);
+      throw malformed(`Request line is malformed: ${quote(head.line)}`);
     }
-    return { line, headers, method, target, version: httpVersion(version) };
+    return Object.assign(head, { method, target, version: httpVersion(version) });
   }
 
   /** The head as that of a response (RFC 9112 §4). */
   response(): ResponseHead {
-    const { line, headers } = this.#head();
-    const [version, code, ...reason] = line.split(" ");
+    const head = new ParsedHead(this.#text.slice(this.#start));
+    const [version, code, ...reason] = head.line.split(" ");
     const status = Number(code);
     if (code?.length !== 3 || !isDigits(code) || status < 100 || status > 599) {
-      throw malformed(`Status line is malformed: ${quote(line)}`);
+      throw malformed(`Status line is malformed: ${quote(head.line)}`);
     }
     httpVersion(version); // throws
-    return { line, headers, status, statusText: reason.join(" ") };
+    return Object.assign(head, { status, statusText: reason.join(" ") });
+  }
+}
+/**
+ * A head that is in order: throws otherwise. Makes `Headers` only for those who ask for them, and a connection keeps no
+ * more of it than its text: few programs ever look at either.
+ */
+class ParsedHead implements Head, Fields {
+  readonly line: string;
+  /** The lines of the fields. */
+  readonly #text: string;
+  /** Their names, in lower case, and values in turn. */
+  #list: string[] | undefined;
+  #headers: Headers | undefined;
+
+  constructor(text: string) {
+    const end = text.indexOf("\r\n");
+    this.line = text.slice(0, end);
+    if (hasControl(this.line)) throw malformed("First line has a control character");
+    this.#text = text.slice(end + 2, -2);
+    this.#list = parseFields(this.#text);
   }
 
-  #append(chunk: Uint8Array): void {
-    const needed = this.#length + chunk.length;
-    if (needed > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(needed, 2 * this.#bytes.length));
-      grown.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = grown;
-    }
-    this.#bytes.set(chunk, this.#length);
-    this.#length = needed;
+  get fields(): Fields {
+    return this;
   }
 
-  #head(): Head {
-    const [line, ...fields] = this.#lines as [string, ...string[]];
-    if (hasControl(line)) throw malformed("First line has a control character");
-    const headers = new Headers();
-    for (const field of fields) {
-      const colon = field.indexOf(":");
-      const name = field.slice(0, colon);
-      // RFC 9112 §5: no white space before the colon, and no line that continues the one before.
-      if (colon < 1 || !isToken(name)) throw malformed(`Header line is malformed: ${quote(field)}`);
-      const value = field.slice(colon + 1);
-      if (hasControl(value)) throw malformed(`Header ${name} has a control character`);
-      headers.append(name, value);
+  get headers(): Headers {
+    if (this.#headers === undefined) {
+      const list = this.#list ?? parseFields(this.#text);
+      this.#headers = new Headers();
+      for (let i = 0; i < list.length; i += 2) this.#headers.append(list[i]!, list[i + 1]!);
     }
-    return { line, headers };
+    return this.#headers;
   }
+
+  get(name: string): string | null {
+    const list = this.#list ??= parseFields(this.#text);
+    let found: string | null = null;
+    for (let i = 0; i < list.length; i += 2) {
+      // RFC 9110 §5.3: several of one name are as good as one
+      if (list[i] === name) found = (found === null ? "" : `${found}, `) + list[i + 1]!;
+    }
+    return found;
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== null;
+  }
+
+  checked(): void {
+    this.#list = undefined;
+  }
+}
+
+/** The names, in lower case, and values of field lines in turn (RFC 9112 §5). */
+function parseFields(text: string): string[] {
+  const list: string[] = [];
+  const lines = text.split("\r\n");
+  lines.pop(); // what is behind the last line: nothing
+  for (const field of lines) {
+    const colon = field.indexOf(":");
+    const name = field.slice(0, colon);
+    // RFC 9112 §5: no white space before the colon, and no line that continues the one before.
+    if (colon < 1 || !isToken(name)) throw malformed(`Header line is malformed: ${quote(field)}`);
+    const value = field.slice(colon + 1);
+    if (hasControl(value)) throw malformed(`Header ${name} has a control character`);
+    list.push(name.toLowerCase(), trimOws(value));
+  }
+  return list;
 }
 
 /** The bytes of a head: the line, the headers, and the empty line. */
@@ -160,8 +211,8 @@ export function checkedHeaders(init: HeadersInit | undefined): Headers {
 }
 
 /** The elements of a header that is a comma-separated list (RFC 9110 §5.6.1). */
-export function listOf(headers: Headers, name: string): string[] {
-  const value = headers.get(name);
+export function listOf(fields: Fields, name: string): string[] {
+  const value = fields.get(name);
   return value === null ? [] : value.split(",").map(trimOws).filter((item) => item !== "");
 }
 
@@ -174,20 +225,16 @@ export function trimOws(text: string): string {
 }
 
 /** Whether such a list has this element, in any letter case. */
-export function listHas(headers: Headers, name: string, element: string): boolean {
-  return listOf(headers, name).some((item) => item.toLowerCase() === element);
+export function listHas(fields: Fields, name: string, element: string): boolean {
+  if (fields.get(name)?.toLowerCase() === element) return true; // the most common list of all
+  return listOf(fields, name).some((item) => item.toLowerCase() === element);
 }
+
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/;
 
 /** Whether `text` is a token of RFC 9110 §5.6.2. */
 export function isToken(text: string | undefined): text is string {
-  if (text === undefined || text === "") return false;
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    const isAlphanumeric = (code >= 0x30 && code <= 0x39) || (code >= 0x41 && code <= 0x5a) ||
-      (code >= 0x61 && code <= 0x7a);
-    if (!isAlphanumeric && !"!#$%&'*+-.^_`|~".includes(text[i]!)) return false;
-  }
-  return true;
+  return text !== undefined && TOKEN.test(text);
 }
 
 function isVisible(text: string | undefined): text is string {
@@ -225,11 +272,7 @@ function httpVersion(text = ""): number {
 }
 
 function latin1(bytes: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < bytes.length; at += 4096) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 4096));
-  }
-  return text;
+  return asBuffer(bytes).toString("latin1");
 }
 
 function quote(text: string): string {

@@ -1,7 +1,7 @@
 import { concat } from "@std/bytes";
 import type { Challenge } from "./challenge.ts";
 import { WsHandshakeError } from "./error.ts";
-import { formatHead, listHas, type RequestHead, type ResponseHead } from "./head.ts";
+import { type Fields, formatHead, listHas, type RequestHead, type ResponseHead } from "./head.ts";
 
 /** The drafts that open a connection in their own ways. */
 export type HixieVersion = "hixie-75" | "hixie-76";
@@ -72,15 +72,15 @@ export function checkHixieResponse(
 }
 
 /** Which draft a request opens a connection of, if it is one (a request of RFC 6455 names its version). */
-export function hixieVersionOf({ headers }: RequestHead): HixieVersion | undefined {
-  if (!listHas(headers, "upgrade", "websocket") || headers.has("sec-websocket-version")) return;
-  if (headers.has("sec-websocket-key1") || headers.has("sec-websocket-key2")) return "hixie-76";
-  return headers.has("sec-websocket-key") ? undefined : "hixie-75";
+export function hixieVersionOf({ fields }: RequestHead): HixieVersion | undefined {
+  if (!listHas(fields, "upgrade", "websocket") || fields.has("sec-websocket-version")) return;
+  if (fields.has("sec-websocket-key1") || fields.has("sec-websocket-key2")) return "hixie-76";
+  return fields.has("sec-websocket-key") ? undefined : "hixie-75";
 }
 
 /** The subprotocols that a client of a draft offers: one, or several with spaces between them. */
-export function offeredHixieProtocols(headers: Headers): string[] {
-  const offered = headers.get("sec-websocket-protocol") ?? headers.get("websocket-protocol") ?? "";
+export function offeredHixieProtocols(fields: Fields): string[] {
+  const offered = fields.get("sec-websocket-protocol") ?? fields.get("websocket-protocol") ?? "";
   return offered.split(/[ ,]/).filter((protocol) => protocol !== "");
 }
 
@@ -94,7 +94,7 @@ export function formatHixieResponse(
   answer: Uint8Array,
 ): Uint8Array {
   const prefix = version === "hixie-76" ? "Sec-WebSocket-" : "WebSocket-";
-  const { headers: asked, target } = request;
+  const { fields: asked, target } = request;
   const fields: [string, string][] = [["Upgrade", "WebSocket"], ["Connection", "Upgrade"]];
   const add = (name: string, value: string | null) => {
     // connHeaders may answer these in its own way

@@ -1,4 +1,5 @@
 import { WsHandshakeError } from "./error.ts";
+import type { Fields } from "./head.ts";
 
 /**
  * Which pages may open a connection, by their `Origin`: any ("*"), those listed (such as "https://example.com"), or those
@@ -11,13 +12,13 @@ export type Origins = "*" | readonly string[] | ((origin: string, host: string) 
  * all, so a server that does not look at it can be used by any page (cross-site WebSocket hijacking). What sends no
  * origin is not a browser.
  *
- * @param headers The request's.
+ * @param fields The request's.
  * @param origins Who is let in; by default pages that come from the very host that they connect to.
  */
-export function checkOrigin(headers: Headers, origins: Origins | undefined): void {
-  const origin = headers.get("origin");
+export function checkOrigin(fields: Fields, origins: Origins | undefined): void {
+  const origin = fields.get("origin");
   if (origin === null || origins === "*") return;
-  const host = headers.get("host") ?? "";
+  const host = fields.get("host") ?? "";
   const page = URL.parse(origin);
   const allowed = origins === undefined
     ? page !== null && page.host === URL.parse(`${page.protocol}//${host}`)?.host

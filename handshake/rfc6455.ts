@@ -6,6 +6,7 @@ import {
 } from "./deflate.ts";
 import { WsHandshakeError } from "./error.ts";
 import {
+  type Fields,
   formatHead,
   isToken,
   listHas,
@@ -128,24 +129,24 @@ export function checkResponse(
 const HOST = /^(?:\[[\da-f:.]+\]|(?:[\w.~!$&'()*+;=-]|%[\da-f]{2})*)(?::\d*)?$/i;
 
 /** Whether a request asks for a WebSocket at all; otherwise it is plain HTTP. */
-export function isUpgrade(request: RequestHead): boolean {
-  return listHas(request.headers, "upgrade", "websocket");
+export function isUpgrade({ fields }: RequestHead): boolean {
+  return listHas(fields, "upgrade", "websocket");
 }
 
 /** Throws what any HTTP request must be refused with, WebSocket or not. */
-export function checkHttp({ version, headers }: RequestHead): void {
+export function checkHttp({ version, fields }: RequestHead): void {
   // RFC 6455 §4.2.1, item 1: HTTP/1.1 or higher; 2 and above are not spoken in this form.
   if (version < 11 || version > 19) {
     throw new WsHandshakeError(505, "HTTP version must be 1.1");
   }
-  const host = headers.get("host");
+  const host = fields.get("host");
   // RFC 9112 §3.2: a request without Host, with more than one (they stand here joined by ", "), or with one that is
   // not of this form, is refused.
   if (host === null || !HOST.test(host)) {
     throw new WsHandshakeError(400, "Request must have one Host header, of the form host:port");
   }
   // RFC 9112 §6.1: both together is how a request is smuggled past a proxy.
-  if (headers.has("transfer-encoding") && headers.has("content-length")) {
+  if (fields.has("transfer-encoding") && fields.has("content-length")) {
     throw new WsHandshakeError(400, "Request has both Transfer-Encoding and Content-Length");
   }
 }
@@ -156,7 +157,7 @@ export function checkHttp({ version, headers }: RequestHead): void {
  * @throws {WsHandshakeError} With the status and headers to refuse it with.
  */
 export function checkOpening(request: RequestHead): void {
-  const { method, headers } = request;
+  const { method, fields } = request;
   if (method !== "GET") {
     throw new WsHandshakeError(405, `Method is ${method}, a WebSocket is opened with GET`, {
       headers: { allow: "GET" },
@@ -167,7 +168,7 @@ export function checkOpening(request: RequestHead): void {
       headers: { upgrade: "websocket" },
     });
   }
-  if (!listHas(headers, "connection", "upgrade")) {
+  if (!listHas(fields, "connection", "upgrade")) {
     throw new WsHandshakeError(400, "Connection header must contain Upgrade");
   }
 }
@@ -178,20 +179,20 @@ export function checkOpening(request: RequestHead): void {
  * @returns Its `Sec-WebSocket-Key`.
  * @throws {WsHandshakeError} With the status and headers to refuse it with.
  */
-export function checkRequest({ headers }: RequestHead): string {
-  if (headers.get("sec-websocket-version") !== "13") {
+export function checkRequest({ fields }: RequestHead): string {
+  if (fields.get("sec-websocket-version") !== "13") {
     // RFC 6455 §4.2.2 and §4.4
     throw new WsHandshakeError(426, "Sec-WebSocket-Version must be 13", {
       headers: { upgrade: "websocket", "sec-websocket-version": "13" },
     });
   }
-  const key = headers.get("sec-websocket-key");
+  const key = fields.get("sec-websocket-key");
   // RFC 6455 §4.2.1, item 5. Two keys stand here as one, joined by a comma, which is not base64.
   if (key === null || !isKey(key)) {
     throw new WsHandshakeError(400, "Sec-WebSocket-Key must be the base64 of 16 bytes");
   }
   // A body would be read as frames, by this server or by a proxy before it.
-  if (headers.has("transfer-encoding") || (headers.get("content-length") ?? "0") !== "0") {
+  if (fields.has("transfer-encoding") || (fields.get("content-length") ?? "0") !== "0") {
     throw new WsHandshakeError(400, "An opening request cannot have a body");
   }
   return key;
@@ -202,8 +203,8 @@ function isKey(key: string): boolean {
 }
 
 /** The subprotocols that a client offers, in its order (RFC 6455 §4.2.1, item 8). */
-export function offeredProtocols(headers: Headers): string[] {
-  return listOf(headers, "sec-websocket-protocol");
+export function offeredProtocols(fields: Fields): string[] {
+  return listOf(fields, "sec-websocket-protocol");
 }
 
 /** The bytes of a server's answer that opens the connection (RFC 6455 §4.2.2); `accept` proves that it read the key. */
@@ -211,7 +212,7 @@ export function formatResponse(
   accept: string,
   protocol: string,
   extensions: string,
-  headers: Headers,
+  headers?: Headers,
 ): Uint8Array {
   const fields: [string, string][] = [
     ["Upgrade", "websocket"],
@@ -220,7 +221,10 @@ export function formatResponse(
   ];
   if (protocol !== "") fields.push(["Sec-WebSocket-Protocol", protocol]);
   if (extensions !== "") fields.push(["Sec-WebSocket-Extensions", extensions]);
-  return formatHead("HTTP/1.1 101 Switching Protocols", [...fields, ...headers]);
+  return formatHead(
+    "HTTP/1.1 101 Switching Protocols",
+    headers === undefined ? fields : [...fields, ...headers],
+  );
 }
 
 function show(value: string | null): string {

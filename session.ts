@@ -1,0 +1,205 @@
+import { connectionLost, WsConnectionClosed } from "./errors.ts";
+import {
+  CloseCode,
+  type CloseInfo,
+  type Protocol,
+  type ProtocolEvents,
+  type WsMessage,
+} from "./framing/mod.ts";
+import { type Deadline, unwatch, type Watch, watch, type Watched } from "./idle.ts";
+import { Incoming } from "./incoming.ts";
+import type { ConnLimits } from "./options.ts";
+import { Outgoing, type OutgoingEvents } from "./outgoing.ts";
+import { Pings } from "./pings.ts";
+import { Wire, type WireEvents } from "./wire.ts";
+
+/**
+ * What stands behind a `WsConn`: its parts, what they tell each other, and the end of its life. One object with methods
+ * rather than a closure for each event, which would take over 1 KB for each of the connections that only wait.
+ */
+export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watched {
+  readonly wire: Wire;
+  readonly framing: Protocol;
+  readonly incoming: Incoming;
+  readonly outgoing: Outgoing;
+  /** Settles when TCP is closed. */
+  readonly finished: Promise<CloseInfo>;
+  /** Whether the streams have ended: either side has closed, failed or lost the connection. */
+  closed = false;
+  #pings: Pings | undefined;
+  readonly #closeTimeout: number;
+  /** Sees to it when nothing arrives: with a Ping, and in the end a Close. */
+  readonly #watch: Watch;
+  #finish!: (info: CloseInfo) => void;
+
+  /**
+   * @param transport The connection below.
+   * @param framing Makes its protocol.
+   * @param limits How to behave.
+   */
+  constructor(
+    transport: Deno.Conn,
+    framing: (events: ProtocolEvents) => Protocol,
+    limits: ConnLimits,
+  ) {
+    this.finished = new Promise((resolve) => this.#finish = resolve);
+    this.#closeTimeout = limits.closeTimeout;
+    this.incoming = new Incoming(this);
+    this.framing = framing(this);
+    this.wire = this.incoming.wire = new Wire(transport, this.framing, this);
+    this.outgoing = new Outgoing(this.wire, this);
+    this.#watch = watch(this, deadlinesOf(limits, this.framing.version === "rfc6455"));
+  }
+
+  /** See {@linkcode Watched}. */
+  get reading(): boolean {
+    return this.wire.reading;
+  }
+
+  // From the protocol:
+
+  message(message: WsMessage): void {
+    this.incoming.deliver(message);
+  }
+
+  pong(payload: Uint8Array): void {
+    this.#pings?.answered(payload);
+  }
+
+  tooLong(): boolean {
+    return this.incoming.tooLong();
+  }
+
+  /** From the wire too. */
+  wantsMore(): boolean {
+    return this.incoming.wantsMore();
+  }
+
+  resumed(): void {
+    this.wire.resume();
+  }
+
+  // From the wire:
+
+  paused(): void {
+    this.incoming.paused();
+  }
+
+  decoded(): boolean {
+    this.#watch.heard = true;
+    if (this.framing.state !== "open" && !this.closed) {
+      this.#leave(this.framing.error);
+      this.wire.awaitEnd(this.#closeTimeout);
+    }
+    return this.incoming.decoded();
+  }
+
+  drained(): void {
+    this.outgoing.drained();
+  }
+
+  /** TCP is closed: settles everything that is still pending. */
+  ended(cause: unknown): void {
+    this.#leave(this.framing.received === undefined ? connectionLost(cause) : undefined);
+    this.#pings?.end(this.closedError());
+    this.#finish(this.#closeInfo());
+  }
+
+  // From the way out:
+
+  isClosed(): boolean {
+    return this.closed;
+  }
+
+  closedError(cause: Error | undefined = this.framing.error): WsConnectionClosed {
+    const info = this.framing.received === undefined ? undefined : this.#closeInfo();
+    return new WsConnectionClosed(info, cause === undefined ? undefined : { cause });
+  }
+
+  /** From the way in too: `code` and `reason` are known to be such as may be sent. */
+  close(code: number = CloseCode.Normal, reason = ""): Promise<CloseInfo> {
+    if (!this.closed) {
+      this.#stopReceiving();
+      this.outgoing.close(code, reason);
+      this.wire.awaitEnd(this.#closeTimeout);
+    }
+    return this.finished;
+  }
+
+  abort(): void {
+    void this.close(CloseCode.InternalError);
+  }
+
+  isAnswer(): boolean {
+    return this.incoming.isAnswered();
+  }
+
+  /** Sends a Ping; returns the promise of its round-trip time in ms. */
+  ping(): Promise<number> {
+    const { payload, pong } = (this.#pings ??= new Pings()).next();
+    this.framing.ping(payload);
+    this.wire.flush();
+    return pong;
+  }
+
+  /** Ends both streams: the peer has closed, or the connection has failed or is lost. */
+  #leave(failure?: Error): void {
+    this.#stopReceiving(failure);
+    this.outgoing.end(this.closedError(failure));
+  }
+
+  #stopReceiving(failure?: Error): void {
+    this.closed = true;
+    this.incoming.end(failure);
+    unwatch(this.#watch);
+  }
+
+  #closeInfo(): CloseInfo {
+    const { received, state, error } = this.framing;
+    // RFC 6455 §7.1.4 and §7.1.5
+    return received === undefined
+      ? { code: CloseCode.Abnormal, reason: "", wasClean: false }
+      : { ...received, wasClean: state === "closed" && error === undefined };
+  }
+}
+
+/** What is done when nothing arrives, for all connections of these limits: with Pings, and without. */
+const deadlines = new WeakMap<ConnLimits, [Deadline<Session>[], Deadline<Session>[]]>();
+
+function deadlinesOf(limits: ConnLimits, canPing: boolean): readonly Deadline<Session>[] {
+  let both = deadlines.get(limits);
+  if (both === undefined) {
+    both = [deadlinesFor(limits, true), deadlinesFor(limits, false)];
+    deadlines.set(limits, both);
+  }
+  return both[canPing ? 0 : 1];
+}
+
+function deadlinesFor(
+  { timeout, pingInterval, pingTimeout }: ConnLimits,
+  canPing: boolean,
+): Deadline<Session>[] {
+  const deadlines: Deadline<Session>[] = [];
+  const after = (seconds: number, act: (silent: Session) => void) =>
+    deadlines.push({ after: seconds * 1000, act });
+  if (timeout > 0) {
+    const reason = `Nothing arrived for ${timeout} s`;
+    after(timeout, (silent) => void silent.close(CloseCode.GoingAway, reason));
+  }
+  if (canPing && pingInterval > 0) {
+    const empty = new Uint8Array(0);
+    after(pingInterval, ({ framing, wire }) => {
+      framing.ping(empty);
+      wire.flush();
+    });
+    if (pingTimeout > 0) {
+      const reason =
+        `No answer to a Ping for ${pingTimeout} s: peer or network is gone, or pingTimeout too short`;
+      after(
+        pingInterval + pingTimeout,
+        (silent) => void silent.close(CloseCode.InternalError, reason),
+      );
+    }
+  }
+  return deadlines.sort((a, b) => a.after - b.after);
+}
