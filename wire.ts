@@ -142,8 +142,9 @@ export class Wire {
 
   /** A message has been framed, and more may follow. */
   gather(): void {
-    // A long run leaves in parts, each twice as long as the one before: the peer works on them while this side goes on.
-    if (++this.#gathered >= this.#leavesAt) {
+    if (!this.#isBusy) this.flush(); // it is the first of this turn: there is nothing to gather it with
+    else if (++this.#gathered >= this.#leavesAt) {
+      // A long run leaves in parts, each longer than the one before: the peer works on them while this side goes on.
       this.#leavesAt *= 3;
       this.flush();
     }
