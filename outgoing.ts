@@ -22,7 +22,7 @@ export interface OutgoingEvents {
 
 /** The way out of one connection: the messages that are given to it, up to where they are framed and flushed. */
 export class Outgoing {
-  /** Takes the messages; from the first on, for a connection that only listens has no use for its 2.8 KB. */
+  /** Takes the messages; from the first on or the end, for a connection that only listens has no use for its 2.8 KB. */
   #stream: WritableStream<WsMessage | OutgoingMessage> | undefined;
   /** How much of what was given to `stream` is not framed yet: bytes, and of text UTF-16 code units. */
   unframed = 0;
@@ -31,8 +31,6 @@ export class Outgoing {
   readonly #framing: Protocol;
   readonly #events: OutgoingEvents;
   #controller: WritableStreamDefaultController | undefined;
-  /** Why no more is taken, once that is so. */
-  #refusal: Error | undefined;
   #writer: WritableStreamDefaultWriter<WsMessage | OutgoingMessage> | undefined;
   /** Whether somebody else may write to `stream`, and abort it. */
   #exposed = false;
@@ -54,7 +52,6 @@ export class Outgoing {
     return this.#stream ??= new WritableStream({
       start: (controller) => {
         this.#controller = controller;
-        if (this.#refusal !== undefined) controller.error(this.#refusal);
       },
       write: (message) => this.#write(message),
       close: async () => {
@@ -251,8 +248,8 @@ export class Outgoing {
 
   #refuseMore(error: Error): void {
     // a stream that is being aborted ends by itself
-    this.#refusal ??= error;
-    if (!this.#isAborted) this.#controller?.error(error);
+    this.#open(); // now at the latest: one that is made later could not be closed or aborted as one that has failed
+    if (!this.#isAborted) this.#controller!.error(error);
     this.unframed = 0;
   }
 

@@ -361,3 +361,13 @@ Deno.test("a wrong type written to writable is refused, and ends the connection 
   assertEquals(client.bufferedAmount, 0);
   await client.finished;
 });
+
+Deno.test("writable, asked for only after the end, is one that has failed: aborting it is nothing to fail", async () => {
+  const { server, client } = await pair();
+  await finish(server, client);
+  assertEquals(await client.writable.abort(), undefined);
+  await assertRejects(() => client.writable.close(), TypeError);
+  const writer = client.writable.getWriter();
+  assertEquals(writer.desiredSize, null);
+  await assertRejects(() => writer.write("late"), WsConnectionClosed);
+});

@@ -472,3 +472,24 @@ Deno.test("an upload that is cut short is an error for the one who reads it", as
   await ask(server.addr, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nshort", true);
   assertInstanceOf(await read.promise, Error);
 });
+
+Deno.test("connHeaders and the handler see the same headers, which are those that were sent", async () => {
+  let seen: Headers | undefined;
+  const later = Promise.withResolvers<Headers>();
+  await using server = wsServe(async (conn) => {
+    await conn.recv();
+    later.resolve(conn.headers);
+  }, {
+    ...LOCAL,
+    connHeaders: (_line, headers) => {
+      seen = headers;
+      return { state: undefined };
+    },
+  });
+  const options = { headers: [["x-list", "a"], ["x-list", "b"]] as [string, string][] };
+  await using conn = await wsConnect(server.url, options);
+  await conn.send("now");
+  const headers = await later.promise;
+  assert(headers === seen);
+  assertEquals([headers.get("X-List"), headers.get("upgrade")], ["a, b", "websocket"]);
+});
