@@ -39,6 +39,8 @@ export interface Case {
   job: Omit<Job, "raw" | "seconds" | "port" | "pid">;
   /** Another program than the peer's server, to see how fast it starts. */
   start?: boolean;
+  /** Another server in place of raw TCP's. */
+  floor?: string;
 }
 
 const SERVERS: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "ws_node", "bun"];
@@ -149,6 +151,14 @@ export const CASES: readonly Case[] = [
   }),
   idle(5000),
   idle(10_000),
+  {
+    ...idle(10_000),
+    name: "idle-stream",
+    title: "the same, raw TCP with one ReadableStream",
+    peers: ["wsconn", "raw_tcp"],
+    base: "raw_tcp",
+    floor: "raw_stream",
+  },
   other("Start", "start", "deno run … to listening", "echo", [1, 1, 1, "text"], {
     peers: ["wsconn", "deno_native", "raw_tcp"],
     base: "raw_tcp",

@@ -39,8 +39,10 @@ function pathOf(script: string): string {
   return new URL(script, import.meta.url).pathname;
 }
 
-async function serverOf(peer: Peer, args: string[]): Promise<Command> {
+async function serverOf(peer: Peer, args: string[], floor?: string): Promise<Command> {
   switch (peer) {
+    case "raw_tcp":
+      return deno(`servers/${floor ?? peer}.ts`, ...args);
     case "ws_deno":
       return deno("servers/npm_ws.mjs", NPM_WS, ...args);
     case "ws_node":
@@ -67,7 +69,7 @@ function starterOf(peer: Peer): Command {
 
 /** Measures a case on a peer once, in processes of its own: what is measured on one core, the other side on another. */
 export async function measure(
-  { job, start }: Case,
+  { job, start, floor }: Case,
   peer: Peer,
   seconds: number,
 ): Promise<Result> {
@@ -76,7 +78,7 @@ export async function measure(
   const args = tls ? ["tls", mode] : [mode];
   const isServer = measured === "server";
   await using serving = isServer
-    ? new Process(await serverOf(peer, args), 0)
+    ? new Process(await serverOf(peer, args, floor), 0)
     : new Process(deno("servers/mirror.ts", String(size), type), 1);
   const port = Number(await serving.firstLine());
   const raw = isServer && peer === "raw_tcp";
