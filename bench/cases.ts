@@ -141,7 +141,7 @@ export const CASES: readonly Case[] = [
   broadcast(1),
   broadcast(16),
   other("Deflate", "deflate", "1 × 16 × 1 KiB of JSON", "deflate", [1, 16, 1024, "text"], {
-    peers: ["wsconn", "ws_deno", "ws_node", "bun"],
+    peers: ["wsconn", "ws_deno", "ws_node"],
     base: "ws_node",
     measures: ["rate", "wire", "cpu"],
   }),

@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { applyMaskWithin } from "./mask.ts";
-import { LARGE_BUFFER, largeBuffers } from "./pool.ts";
+import { LARGE_BUFFER, largeBuffers, mediumBuffers, poolFor } from "./pool.ts";
 import { asBuffer } from "./utf8.ts";
 
 /** What an idle connection pins. */
@@ -15,8 +15,8 @@ const NONE = new Uint8Array(0);
 /**
  * The bytes of a connection that have arrived and are not decoded yet: those between `start` and `end`. Reads go
  * into a small buffer until one fills it, then into a pooled large one until twice in a row so little arrives that the
- * small one would have done; where large buffers are scarce, until one does not fill the large one. (A connection that
- * waits cannot give its buffer back, so what is kept through a pause is what thousands of idle ones may keep for hours.)
+ * small one would have done; where large buffers are scarce, by way of a medium one, until one does not fill it. (A connection
+ * that waits cannot give its buffer back, so what is kept through a pause is what thousands of idle ones may keep for hours.)
  */
 export class Input {
   /** The buffer that is read into; may change with each {@linkcode space}. */
@@ -71,9 +71,11 @@ export class Input {
   /** Where the next bytes are to be read into; never empty as long as the decoder leaves less than 1 KiB. */
   space(): Uint8Array {
     this.#block = NONE;
-    if (this.bytes === this.#idle) {
-      if (this.end === IDLE_BUFFER) this.#moveTo(largeBuffers.take());
-    } else if (this.end - this.start < IDLE_BUFFER && this.#calm()) this.#leaveLarge();
+    const { length } = this.bytes;
+    if (this.end === length && length < LARGE_BUFFER) this.#moveTo(this.#larger());
+    else if (length > IDLE_BUFFER && this.end - this.start < IDLE_BUFFER && this.#calm()) {
+      this.#moveTo(this.#idle);
+    }
     if (this.start > 0) {
       this.bytes.copyWithin(0, this.start, this.end);
       this.end -= this.start;
@@ -101,23 +103,24 @@ export class Input {
   /** Gives the pooled buffer back; no read may be under way. */
   release(): void {
     this.clear();
-    if (this.bytes.length === LARGE_BUFFER) this.#leaveLarge();
+    if (this.bytes !== this.#idle) this.#moveTo(this.#idle);
   }
 
   #calm(): boolean {
     return largeBuffers.lent > PLENTY
-      ? this.#lastRead < LARGE_BUFFER
+      ? this.#lastRead < this.bytes.length
       : this.#lastRead < IDLE_BUFFER && this.#readBefore < IDLE_BUFFER;
   }
 
-  #leaveLarge(): void {
-    const large = this.bytes;
-    this.#moveTo(this.#idle);
-    largeBuffers.give(large);
+  #larger(): Uint8Array<ArrayBuffer> {
+    const isScarce = largeBuffers.lent > PLENTY && this.bytes === this.#idle;
+    return (isScarce ? mediumBuffers : largeBuffers).take();
   }
 
   #moveTo(buffer: Uint8Array<ArrayBuffer>): void {
-    buffer.set(this.bytes.subarray(this.start, this.end));
+    const { bytes } = this;
+    buffer.set(bytes.subarray(this.start, this.end));
+    if (bytes !== this.#idle) poolFor(bytes.length).give(bytes);
     this.bytes = buffer;
     this.#decoder = this.#words = undefined;
     this.end -= this.start;

@@ -1,5 +1,5 @@
 import { applyMask } from "./mask.ts";
-import { LARGE_BUFFER, largeBuffers, SMALL_BUFFER, smallBuffers } from "./pool.ts";
+import { LARGE_BUFFER, largeBuffers, poolFor } from "./pool.ts";
 
 /** From this length on, a payload is written by itself rather than copied into the output buffer. */
 export const BY_REFERENCE_FROM = 32 * 1024;
@@ -94,15 +94,18 @@ export class Output {
   }
 
   #extend(last: Chunk | undefined, length: number): void {
-    const movable = last?.pooled && last.bytes.length === SMALL_BUFFER &&
-      !(this.#writing && this.#chunks.length === 1);
-    const needed = last?.pooled ? LARGE_BUFFER : length;
-    const bytes = needed > SMALL_BUFFER ? largeBuffers.take() : smallBuffers.take();
-    const chunk: Chunk = { bytes, start: 0, end: 0, pooled: true, maskKey: undefined };
-    if (movable && last.end - last.start + length <= LARGE_BUFFER) {
-      // a burst that outgrows the small buffer goes on in a large one, to leave in a single write
-      bytes.set(last.bytes.subarray(last.start, last.end));
-      chunk.end = last.end - last.start;
+    if (!last?.pooled) return void this.#chunks.push(emptyChunk(length));
+    const isWritten = this.#writing && this.#chunks.length === 1;
+    const waiting = last.end - last.start;
+    const isMovable = !isWritten && last.bytes.length < LARGE_BUFFER &&
+      waiting + length <= LARGE_BUFFER;
+    const chunk = emptyChunk(
+      Math.max(2 * last.bytes.length, isMovable ? waiting + length : length),
+    );
+    if (isMovable) {
+      // a burst that outgrows its buffer goes on in a larger one, to leave in a single write
+      chunk.bytes.set(last.bytes.subarray(last.start, last.end));
+      chunk.end = waiting;
       this.#giveBack(this.#chunks.pop()!);
     }
     this.#chunks.push(chunk);
@@ -122,10 +125,12 @@ export class Output {
   }
 
   #giveBack({ bytes, pooled }: Chunk): void {
-    if (!pooled) this.borrowed--;
-    else {
-      const pool = bytes.length === LARGE_BUFFER ? largeBuffers : smallBuffers;
-      pool.give(bytes as Uint8Array<ArrayBuffer>);
-    }
+    if (pooled) poolFor(bytes.length).give(bytes as Uint8Array<ArrayBuffer>);
+    else this.borrowed--;
   }
+}
+
+/** A chunk that this many bytes fit in. */
+function emptyChunk(length: number): Chunk {
+  return { bytes: poolFor(length).take(), start: 0, end: 0, pooled: true, maskKey: undefined };
 }

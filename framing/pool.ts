@@ -1,7 +1,7 @@
 /** What a busy connection reads into and writes from. */
 export const LARGE_BUFFER = 64 * 1024;
-/** What the first frames of a burst are gathered in. */
-export const SMALL_BUFFER = 1024;
+/** What the first frames of a burst are gathered in, and then the next. */
+export const SMALL_BUFFER = 1024, MEDIUM_BUFFER = 8 * 1024;
 
 /** Buffers of one size that connections lend each other, so that an idle one holds none. */
 class BufferPool {
@@ -27,7 +27,15 @@ class BufferPool {
   }
 }
 
-/** Keeps at most 4 MiB. */
-export const largeBuffers: BufferPool = new BufferPool(LARGE_BUFFER, 64);
+/** Keeps at most 16 MiB: 64 connections that are busy both ways take 128 at once. */
+export const largeBuffers: BufferPool = new BufferPool(LARGE_BUFFER, 256);
+/** Keeps at most 8 MiB. */
+export const mediumBuffers: BufferPool = new BufferPool(MEDIUM_BUFFER, 1024);
 /** Keeps at most 8 MiB: thousands of connections write at once when a message goes to all of them. */
 export const smallBuffers: BufferPool = new BufferPool(SMALL_BUFFER, 8192);
+
+/** The pool of the smallest buffers that `length` bytes fit in; of the large ones, if none do. */
+export function poolFor(length: number): BufferPool {
+  if (length <= SMALL_BUFFER) return smallBuffers;
+  return length <= MEDIUM_BUFFER ? mediumBuffers : largeBuffers;
+}

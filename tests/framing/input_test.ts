@@ -4,7 +4,7 @@ import { Input } from "../../framing/input.ts";
 import { largeBuffers } from "../../framing/pool.ts";
 import { randomBytes, seeded } from "../helpers/bytes.ts";
 
-const IDLE = 1024, LARGE = 65536;
+const IDLE = 1024, MEDIUM = 8192, LARGE = 65536;
 
 /** A read that brings `length` bytes, all of which are decoded. */
 function read(input: Input, length: number): number {
@@ -26,10 +26,13 @@ Deno.test("an idle connection pins 1 KiB, a busy one a large buffer, and gives i
   input.release();
 });
 
-Deno.test("where large buffers are scarce, a connection waits with a small one", () => {
+Deno.test("where large buffers are scarce, a medium one is tried first, and a connection waits with a small one", () => {
   const taken = Array.from({ length: 200 }, () => largeBuffers.take());
   const input = new Input();
   read(input, IDLE);
+  assertEquals(read(input, MEDIUM - 1), MEDIUM);
+  assertEquals(read(input, IDLE), IDLE);
+  assertEquals(read(input, MEDIUM), MEDIUM);
   assertEquals(read(input, LARGE), LARGE);
   assertEquals(read(input, LARGE - 1), LARGE);
   assertEquals(read(input, 10), IDLE);

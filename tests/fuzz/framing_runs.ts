@@ -8,7 +8,7 @@ import type {
   ProtocolLimits,
   WsMessage,
 } from "../../framing/mod.ts";
-import { largeBuffers, smallBuffers } from "../../framing/pool.ts";
+import { largeBuffers, mediumBuffers, smallBuffers } from "../../framing/pool.ts";
 import { openHandles } from "../helpers/deflate.ts";
 import { type Ending, type Outcome, textOf } from "./naive_framing.ts";
 import { cut, once, type Random, seeded } from "./random.ts";
@@ -112,7 +112,7 @@ class Session {
   readonly #random: Random;
   /** Whether some of the output is written now and then. */
   readonly #draining: boolean;
-  readonly #lent = largeBuffers.lent + smallBuffers.lent;
+  readonly #lent = largeBuffers.lent + mediumBuffers.lent + smallBuffers.lent;
   readonly #handles = openHandles();
   readonly #deflate: MessageDeflate | undefined;
   readonly #protocol: Protocol;
@@ -334,7 +334,7 @@ class Session {
   }
 
   #assertReleased(): void {
-    const kept = largeBuffers.lent + smallBuffers.lent - this.#lent;
+    const kept = largeBuffers.lent + mediumBuffers.lent + smallBuffers.lent - this.#lent;
     if (kept !== 0) throw new Error(`${kept} buffers were not given back`);
     const handles = openHandles() - this.#handles;
     if (handles !== 0) throw new Error(`${handles} handles of zlib were not given back`);
