@@ -7,7 +7,7 @@ import { applyMask, nextMaskKey } from "../framing/mask.ts";
 import { encodeFrame, Opcode, readFrameHeader } from "../framing/frame.ts";
 import { decodeUtf8, Utf8Validator } from "../framing/utf8.ts";
 import { connLimits, makeProtocol } from "../options.ts";
-import { HIGH_WATER, weigh } from "../queue.ts";
+import { MESSAGE_QUEUE } from "../queue.ts";
 import { jsonBytes } from "./load/json.ts";
 
 const SIZES = [16, 125, 1024, 65536];
@@ -102,7 +102,6 @@ const conn = new WsConn(endless(encodeFrame(Opcode.Text, bytesOf(message), { mas
   rest: new Uint8Array(0),
   framing: (events) => makeProtocol("rfc6455", "server", events, connection),
 }, connection);
-const strategy = { highWaterMark: HIGH_WATER, size: weigh };
 Deno.bench(`recv and send ${BATCH} messages, without a socket`, async () => {
   for (let i = 0; i < BATCH; i++) await conn.send((await conn.recv())!);
 });
@@ -111,11 +110,11 @@ const reader = new ReadableStream<string>({
   pull(controller) {
     for (let i = 0; i < BATCH; i++) controller.enqueue(message);
   },
-}, strategy).getReader();
+}, MESSAGE_QUEUE).getReader();
 Deno.bench(`${BATCH} messages through a ReadableStream`, async () => {
   for (let i = 0; i < BATCH; i++) await reader.read();
 });
-const writer = new WritableStream<string>({ write() {} }, strategy).getWriter();
+const writer = new WritableStream<string>({ write() {} }, MESSAGE_QUEUE).getWriter();
 Deno.bench(`${BATCH} messages through a WritableStream`, async () => {
   for (let i = 0; i < BATCH; i++) await writer.write(message);
 });
