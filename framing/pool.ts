@@ -1,5 +1,5 @@
-/** What a busy connection reads into and writes from. */
-export const LARGE_BUFFER = 64 * 1024;
+/** What a busy connection reads into and writes from: a frame of 64 KiB fits in with its header, and leaves in one write. */
+export const LARGE_BUFFER = 64 * 1024 + 64;
 /** What the first frames of a burst are gathered in, and then the next. */
 export const SMALL_BUFFER = 1024, MEDIUM_BUFFER = 8 * 1024;
 

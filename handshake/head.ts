@@ -50,8 +50,10 @@ export interface ResponseHead extends Head {
 export class HeadReader {
   /** What came behind the head: not a part of the piece that it came in, which is not to be kept alive by it. */
   rest: Uint8Array = NONE;
-  /** What has arrived, how many bytes that were, and the last of them. */
+  /** The head, once it is complete. */
   #text = "";
+  /** What has arrived of it until then, how many bytes that were, and the last of them. */
+  #bytes = NONE;
   #length = 0;
   #last = 0;
   /** Where the head begins, where the current line does, and how many there were before it. */
@@ -67,13 +69,13 @@ export class HeadReader {
     }
     for (let lf = -1; (lf = chunk.indexOf(LF, lf + 1)) !== -1;) {
       if ((lf === 0 ? this.#last : chunk[lf - 1]) === CR && this.#lineEnds(this.#length + lf + 1)) {
-        this.#append(chunk.subarray(0, lf + 1));
+        this.#complete(chunk.subarray(0, lf + 1));
         if (lf + 1 < chunk.length) this.rest = chunk.slice(lf + 1);
         return true;
       }
     }
-    this.#append(chunk);
-    if (this.#length > MAX_HEAD) throw tooLarge();
+    if (this.#length + chunk.length > MAX_HEAD) throw tooLarge();
+    this.#gather(chunk);
     return false;
   }
 
@@ -88,15 +90,30 @@ export class HeadReader {
     return false;
   }
 
-  #append(bytes: Uint8Array): void {
-    this.#text += latin1(bytes);
-    this.#length += bytes.length;
+  /** Keeps what is not the whole head, as bytes: text that grows byte by byte would take 32 for each of them. */
+  #gather(bytes: Uint8Array): void {
+    const length = this.#length + bytes.length;
+    if (length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(2 * this.#bytes.length, length));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length = length;
     this.#last = bytes.at(-1) ?? this.#last;
+  }
+
+  #complete(end: Uint8Array): void {
+    if (this.#length > 0) {
+      this.#gather(end);
+      end = this.#bytes.subarray(0, this.#length);
+    }
+    this.#text = latin1(end).slice(this.#start);
   }
 
   /** The head as that of a request (RFC 9112 §3). */
   request(): RequestHead {
-    const head = new ParsedHead(this.#text.slice(this.#start));
+    const head = new ParsedHead(this.#text);
     const [method, target, version, ...more] = head.line.split(" ");
     if (!isToken(method) || !isVisible(target) || more.length > 0) {
       throw malformed(`Request line is malformed: ${quote(head.line)}`);
@@ -106,7 +123,7 @@ export class HeadReader {
 
   /** The head as that of a response (RFC 9112 §4). */
   response(): ResponseHead {
-    const head = new ParsedHead(this.#text.slice(this.#start));
+    const head = new ParsedHead(this.#text);
     const [version, code, ...reason] = head.line.split(" ");
     const status = Number(code);
     if (code?.length !== 3 || !isDigits(code) || status < 100 || status > 599) {

@@ -1,10 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { concat } from "@std/bytes";
 import { Input } from "../../framing/input.ts";
-import { largeBuffers } from "../../framing/pool.ts";
+import {
+  LARGE_BUFFER as LARGE,
+  largeBuffers,
+  MEDIUM_BUFFER as MEDIUM,
+} from "../../framing/pool.ts";
 import { randomBytes, seeded } from "../helpers/bytes.ts";
 
-const IDLE = 1024, MEDIUM = 8192, LARGE = 65536;
+const IDLE = 1024;
 
 /** A read that brings `length` bytes, all of which are decoded. */
 function read(input: Input, length: number): number {

@@ -8,7 +8,7 @@ import type {
   ProtocolLimits,
   WsMessage,
 } from "../../framing/mod.ts";
-import { largeBuffers, mediumBuffers, smallBuffers } from "../../framing/pool.ts";
+import { LARGE_BUFFER, largeBuffers, mediumBuffers, smallBuffers } from "../../framing/pool.ts";
 import { openHandles } from "../helpers/deflate.ts";
 import { type Ending, type Outcome, textOf } from "./naive_framing.ts";
 import { cut, once, type Random, seeded } from "./random.ts";
@@ -261,7 +261,7 @@ class Session {
       this.#plan.maxMessageSize,
       Math.max(2 ** 20, 16 * this.#arrived),
     );
-    assertBounded("the space to read into", room.length, Math.max(64 * 1024, believable));
+    assertBounded("the space to read into", room.length, Math.max(LARGE_BUFFER, believable));
     return room;
   }
 

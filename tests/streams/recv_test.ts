@@ -6,6 +6,7 @@ import { toArrayBuffer } from "@std/streams/to-array-buffer";
 import { toBytes } from "@std/streams/unstable-to-bytes";
 import { WsMessageStream, WsProtocolError } from "../../mod.ts";
 import { encodeFrame, Opcode } from "../../framing/mod.ts";
+import { LARGE_BUFFER } from "../../framing/pool.ts";
 import { seeded } from "../helpers/bytes.ts";
 import { Side } from "../helpers/protocol.ts";
 import {
@@ -186,8 +187,8 @@ for (const role of ROLES) {
       const side = Side.rfc6455(role);
       side.receive(frame.subarray(0, cut));
       const space = side.protocol.space();
-      const isDirect = cut >= 20 && frame.length - cut >= 64 * 1024;
-      assertEquals(space.length > 64 * 1024 || space.length === frame.length - cut, isDirect);
+      const isDirect = cut >= 20 && frame.length - cut >= LARGE_BUFFER;
+      assertEquals(space.length > LARGE_BUFFER || space.length === frame.length - cut, isDirect);
       const pieces: Uint8Array[] = [];
       let said = "";
       side.protocol.receiveInto({
