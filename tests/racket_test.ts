@@ -24,7 +24,7 @@ import {
 import { readAtLeast } from "../transport.ts";
 import { certs } from "./helpers/certs.ts";
 import { unhex } from "./helpers/bytes.ts";
-import { MemoryListener } from "./helpers/memory.ts";
+import { MemoryListener } from "../testing.ts";
 import { LOCAL, pair, RawPeer } from "./helpers/sockets.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
