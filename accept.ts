@@ -164,10 +164,10 @@ interface Answering {
   onRead?: () => void;
 }
 
-/** What became of a request: a WebSocket, or an answer of the user's that has been sent. */
+/** What became of a request: a WebSocket, or an answer of the user's that has been sent, which may refuse one. */
 export type Answered<S> =
   | { conn: WsConn; state: S; response?: never }
-  | { conn?: never; response: Response };
+  | { conn?: never; response: Response; refused: boolean };
 
 /**
  * Reads the request of a connection and answers it: opens the WebSocket that it asks for, or sends what `onRequest` or
@@ -192,7 +192,8 @@ export async function answer<S>(
       deadline.stop();
       const response = await askUser(conn, request, reader.rest, answering.onRequest);
       answered = true;
-      return await sendResponse(conn, request, response, settings.handshakeTimeout);
+      await sendResponse(conn, request, response, settings.handshakeTimeout);
+      return { response, refused: false };
     }
     checkOpening(request);
     const opening = hixieVersionOf(request) !== undefined
@@ -203,7 +204,8 @@ export async function answer<S>(
     const user = settings.connHeaders && await askHeaders(conn, request, opening, settings);
     if (user instanceof Response) {
       answered = true;
-      return await sendResponse(conn, request, user, settings.handshakeTimeout);
+      await sendResponse(conn, request, user, settings.handshakeTimeout);
+      return { response: user, refused: true };
     }
     const opened = await upgrade(conn, request, opening, user?.headers, settings);
     return { conn: opened, state: user?.state as S };
@@ -293,7 +295,7 @@ async function sendResponse(
   { method }: RequestHead,
   response: Response,
   patience: number,
-): Promise<{ response: Response }> {
+): Promise<void> {
   const write = async (bytes: Uint8Array) => {
     const timer = setTimeout(() => closeNow(conn), patience * 1000);
     await writeAll(conn, bytes).catch(byClient).finally(() => clearTimeout(timer));
@@ -305,7 +307,6 @@ async function sendResponse(
     }
   } else await response.body?.cancel();
   await closeGently(conn);
-  return { response };
 }
 
 function toRefusal(error: unknown): WsHandshakeError {

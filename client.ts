@@ -63,6 +63,7 @@ export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts
 export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
 export type { WsMessageSource } from "./outgoing_message.ts";
+export type { Traffic, WsConnStats } from "./stats.ts";
 
 /** How much of the body of a refusal is kept. */
 const MAX_REFUSAL = 64 * 1024;

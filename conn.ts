@@ -12,6 +12,7 @@ import type { WsMessageStream } from "./message_stream.ts";
 import { type ConnLimits, messageSize } from "./options.ts";
 import type { WsMessageSource } from "./outgoing_message.ts";
 import { Session } from "./session.ts";
+import type { WsConnStats } from "./stats.ts";
 
 /** What a connection takes from the handshake that opened it. */
 export interface WsOpening {
@@ -111,6 +112,43 @@ export class WsConn implements AsyncDisposable {
   get bufferedAmount(): number {
     const { wire, framing, outgoing } = this.#session;
     return wire.closed ? 0 : framing.output.size + outgoing.unframed;
+  }
+
+  /**
+   * What has passed over the connection so far, and the last round-trip time: a snapshot, made when it is asked for.
+   *
+   * @example
+   * ```ts
+   * import { wsConnect, wsServe } from "@wsconn/ws";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using server = wsServe(async (conn) => {
+   *   for await (const message of conn) await conn.send(message);
+   * }, { hostname: "127.0.0.1", port: 0 });
+   *
+   * await using conn = await wsConnect(server.url);
+   * await conn.send("Grüße");
+   * await conn.recv();
+   * // a header of 2 bytes, and for the client 4 more of its mask
+   * assertEquals(conn.stats.sent, { messages: 1, bytes: 7, wireBytes: 13 });
+   * assertEquals(conn.stats.received, { messages: 1, bytes: 7, wireBytes: 9 });
+   * ```
+   */
+  get stats(): WsConnStats {
+    const { framing, wire, roundTripTime } = this.#session;
+    return {
+      sent: {
+        messages: framing.messagesSent,
+        bytes: framing.bytesSent,
+        wireBytes: wire.bytesWritten,
+      },
+      received: {
+        messages: framing.messagesReceived,
+        bytes: framing.bytesReceived,
+        wireBytes: wire.bytesRead,
+      },
+      roundTripTime,
+    };
   }
 
   /**

@@ -56,3 +56,4 @@ export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts
 export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
 export type { WsMessageSource } from "./outgoing_message.ts";
+export type { Traffic, WsConnStats, WsServerStats } from "./stats.ts";

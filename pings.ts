@@ -13,17 +13,17 @@ export class Pings {
   }
 
   /**
-   * A Pong has arrived. RFC 6455 §5.5.3: an unsolicited one needs no response, and one may answer all the Pings before
-   * the one whose payload it has.
+   * A Pong arrives `now`. RFC 6455 §5.5.3: an unsolicited one needs no response, and one may answer all the Pings before
+   * the one whose payload it has. Returns when that one was sent.
    */
-  answered(payload: Uint8Array): void {
+  answered(payload: Uint8Array, now: number): number | undefined {
     const id = payload.length === 4
       ? (payload[0]! << 24 | payload[1]! << 16 | payload[2]! << 8 | payload[3]!) >>> 0
       : -1;
     const index = this.#waiting.findIndex((ping) => ping.id === id);
-    for (const { sent, pong } of this.#waiting.splice(0, index + 1)) {
-      pong.resolve(performance.now() - sent);
-    }
+    const answered = this.#waiting.splice(0, index + 1);
+    for (const { sent, pong } of answered) pong.resolve(now - sent);
+    return answered.at(-1)?.sent;
   }
 
   /** The connection has ended: no more Pongs will come. */

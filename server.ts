@@ -24,6 +24,7 @@ import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 import { CloseCode, WsProtocolError } from "./framing/mod.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { formatRefusal } from "./handshake/http.ts";
+import { Tally, type WsServerStats } from "./stats.ts";
 import { closeGently, closeNow, writeAll } from "./transport.ts";
 
 export { type ConnHeaders, type RequestInfo, wsAccept, type WsAcceptOptions } from "./accept.ts";
@@ -41,6 +42,7 @@ export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts
 export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
 export type { WsMessageSource } from "./outgoing_message.ts";
+export type { Traffic, WsConnStats, WsServerStats } from "./stats.ts";
 
 /** What a connection over the limit is told, in seconds: by then, a flood of openings has timed out by default. */
 const RETRY_AFTER = 10;
@@ -161,6 +163,7 @@ export class WsServer implements AsyncDisposable {
   /** What is not over: handshakes, connections and handlers; and who waits for the last of them. */
   #unfinished = 0;
   #allOver: (() => void) | undefined;
+  readonly #tally = new Tally();
   readonly #onAbort = () => void this.shutdown();
   #shutdown: Promise<void> | undefined;
   readonly #finish: () => void;
@@ -212,6 +215,28 @@ export class WsServer implements AsyncDisposable {
   /** The connections that are open, or closing. */
   get connections(): ReadonlySet<WsConn> {
     return this.#connections;
+  }
+
+  /**
+   * What the server has done so far: a snapshot, made when it is asked for, in a time that grows with the connections
+   * that are open. Those that have ended are counted in.
+   *
+   * @example
+   * ```ts
+   * import { wsConnect, wsServe } from "@wsconn/ws";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const server = wsServe((conn) => conn.send("hello"), { hostname: "127.0.0.1", port: 0 });
+   * const conn = await wsConnect(server.url);
+   * await conn.recv();
+   * await conn.finished;
+   * await server.shutdown();
+   * const { accepted, open, sent } = server.stats;
+   * assertEquals([accepted, open, sent.messages, sent.bytes], [1, 0, 1, 5]);
+   * ```
+   */
+  get stats(): WsServerStats {
+    return this.#tally.stats(this.#connections);
   }
 
   /** The URL of the server as seen from this machine, such as "ws://127.0.0.1:8080/". */
@@ -272,6 +297,7 @@ export class WsServer implements AsyncDisposable {
         if (this.#shutdown !== undefined) return;
         if (isGone(error)) {
           const message = "The client reset the connection before it was accepted";
+          this.#tally.refused++;
           this.#report(new WsHandshakeError(400, message, { cause: error }));
           continue; // which is no reason to let the next one wait
         }
@@ -298,8 +324,10 @@ export class WsServer implements AsyncDisposable {
       });
       this.#opening.delete(transport);
       if (answered.conn !== undefined) this.#serve(answered.conn, answered.state);
+      else if (answered.refused) this.#tally.refused++;
     } catch (error) {
       this.#opening.delete(transport);
+      this.#tally.refused++;
       if (!this.#cutOff.has(transport)) this.#report(error);
     }
     this.#over();
@@ -308,9 +336,11 @@ export class WsServer implements AsyncDisposable {
   /** All about an open connection. Waits for nothing: a frame that waits for as long as it is open would take 1 KB. */
   #serve(conn: WsConn, state: unknown): void {
     this.#connections.add(conn);
+    this.#tally.accepted++;
     this.#unfinished++;
     void conn.finished.then(() => {
       this.#connections.delete(conn);
+      this.#tally.ended(conn);
       this.#over();
     });
     if (this.#shutdown !== undefined) {
@@ -337,6 +367,7 @@ export class WsServer implements AsyncDisposable {
 
   /** Refuses a connection over the limit without reading its request; never rejects. */
   async #refuse(transport: Deno.Conn): Promise<void> {
+    this.#tally.refused++;
     const message = `The server is full: maxConnections is ${this.#maxConnections}`;
     const error = new WsHandshakeError(503, message, {
       headers: { "Retry-After": `${RETRY_AFTER}` },

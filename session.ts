@@ -13,6 +13,8 @@ import { Outgoing, type OutgoingEvents } from "./outgoing.ts";
 import { Pings } from "./pings.ts";
 import { Wire, type WireEvents } from "./wire.ts";
 
+const EMPTY = new Uint8Array(0);
+
 /**
  * What stands behind a `WsConn`: its parts, what they tell each other, and the end of its life. One object with methods
  * rather than a closure for each event, which would take over 1 KB for each of the connections that only wait.
@@ -26,7 +28,11 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
   readonly finished: Promise<CloseInfo>;
   /** Whether the streams have ended: either side has closed, failed or lost the connection. */
   closed = false;
+  /** That of the last Ping that was answered, in ms. */
+  roundTripTime: number | undefined;
   #pings: Pings | undefined;
+  /** When the last {@linkcode probe} was sent, until a Pong comes. */
+  #probed: number | undefined;
   readonly #closeTimeout: number;
   /** Sees to it when nothing arrives: with a Ping, and in the end a Close. */
   readonly #watch: Watch;
@@ -63,7 +69,11 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
   }
 
   pong(payload: Uint8Array): void {
-    this.#pings?.answered(payload);
+    const now = performance.now();
+    const sent = payload.length === 0 ? this.#probed : this.#pings?.answered(payload, now);
+    if (sent === undefined) return; // RFC 6455 §5.5.3: unsolicited
+    this.#probed = undefined; // the Pong to a later Ping answers a probe too
+    this.roundTripTime = now - sent;
   }
 
   tooLong(): boolean {
@@ -142,6 +152,13 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
     return pong;
   }
 
+  /** Sends a Ping that nobody waits for: to hear something of the peer, or notice that it is gone. */
+  probe(): void {
+    this.#probed = performance.now();
+    this.framing.ping(EMPTY);
+    this.wire.flush();
+  }
+
   /** Ends both streams: the peer has closed, or the connection has failed or is lost. */
   #leave(failure?: Error): void {
     this.#stopReceiving(failure);
@@ -187,11 +204,7 @@ function deadlinesFor(
     after(timeout, (silent) => void silent.close(CloseCode.GoingAway, reason));
   }
   if (canPing && pingInterval > 0) {
-    const empty = new Uint8Array(0);
-    after(pingInterval, ({ framing, wire }) => {
-      framing.ping(empty);
-      wire.flush();
-    });
+    after(pingInterval, (silent) => silent.probe());
     if (pingTimeout > 0) {
       const reason =
         `No answer to a Ping for ${pingTimeout} s: peer or network is gone, or pingTimeout too short`;

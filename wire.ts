@@ -29,6 +29,9 @@ export class Wire {
   readonly framing: Protocol;
   readonly #transport: Deno.Conn;
   readonly #events: WireEvents;
+  /** How many bytes have been read from the transport, and how many written to it. */
+  bytesRead = 0;
+  bytesWritten = 0;
   #closed = false;
   /** What somebody else has read and is not decoded yet. */
   #rest: Uint8Array = NONE;
@@ -63,6 +66,7 @@ export class Wire {
   /** Decodes bytes that somebody else has read, then reads on. */
   begin(bytes: Uint8Array): void {
     this.#rest = bytes;
+    this.bytesRead = bytes.length;
     this.#readRest();
   }
 
@@ -105,6 +109,7 @@ export class Wire {
       this.#peerDone = true; // it has ended its half of TCP only, and may still read our Close
       return void this.#events.decoded();
     }
+    this.bytesRead += length;
     this.#goOn(this.#decode(length));
   };
 
@@ -173,6 +178,7 @@ export class Wire {
   readonly #writeDone = (length: number): void => {
     this.#writing = false;
     if (this.#closed) return this.framing.release("output");
+    this.bytesWritten += length;
     const { output } = this.framing;
     output.written(length);
     if (output.size === 0) {

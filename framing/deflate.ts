@@ -97,7 +97,22 @@ export class MessageDeflate {
   }
 }
 
-/** Compresses the messages of one direction, one after the other. */
+/**
+ * Compresses the messages of one direction, one after the other.
+ *
+ * @example Each message makes the next one shorter, where it is like it
+ * ```ts
+ * import { MessageDeflate } from "@wsconn/ws/framing/deflate";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { deflater } = new MessageDeflate();
+ * const hello = new TextEncoder().encode("Hello");
+ * assertEquals((await deflater.push(hello, true)).length, 7);
+ * // RFC 7692 §7.2.3.2
+ * assertEquals(await deflater.push(hello, true), Uint8Array.of(0xf2, 0x00, 0x11, 0x00, 0x00));
+ * deflater.destroy();
+ * ```
+ */
 export class Deflater {
   readonly #options: MessageDeflateOptions;
   #stream: DeflateRaw | undefined;
@@ -176,7 +191,28 @@ export interface InflaterEvents {
   done(error?: Error): void;
 }
 
-/** Inflates the messages of one direction, one after the other. */
+/**
+ * Inflates the messages of one direction, one after the other.
+ *
+ * @example
+ * ```ts
+ * import { MessageDeflate } from "@wsconn/ws/framing/deflate";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { inflater } = new MessageDeflate();
+ * const pieces: string[] = [];
+ * await new Promise<void>((resolve, reject) => {
+ *   inflater.events = {
+ *     output: (piece) => pieces.push(new TextDecoder().decode(piece)) > 0,
+ *     done: (error) => error === undefined ? resolve() : reject(error),
+ *   };
+ *   // the "Hello" of RFC 7692 §7.2.3.1
+ *   inflater.push(Uint8Array.of(0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00), true);
+ * });
+ * assertEquals(pieces.join(""), "Hello");
+ * inflater.destroy();
+ * ```
+ */
 export class Inflater {
   /** Takes what is inflated. */
   events: InflaterEvents = { output: () => true, done: () => {} };

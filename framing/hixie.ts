@@ -57,6 +57,14 @@ export class HixieProtocol implements Protocol {
   error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output = new Output();
+  /** How many messages have been appended to the output. */
+  messagesSent = 0;
+  /** Their bytes, as UTF-8. */
+  bytesSent = 0;
+  /** How many messages have been delivered whole, to {@linkcode ProtocolEvents.message} or a sink. */
+  messagesReceived = 0;
+  /** Their bytes, as UTF-8. */
+  bytesReceived = 0;
   readonly #mode: FramingMode;
   readonly #events: ProtocolEvents;
   readonly #limits: ProtocolLimits;
@@ -160,6 +168,8 @@ export class HixieProtocol implements Protocol {
       this.output.append(newHeader(0xff, text.length));
       this.output.append(text);
     }
+    this.messagesSent++;
+    this.bytesSent += text.length;
   }
 
   /** The drafts have no Ping: throws a `TypeError`. */
@@ -285,8 +295,11 @@ export class HixieProtocol implements Protocol {
     this.#place = "type";
     const message = this.#message;
     this.#message = undefined;
-    const whole = message?.finish();
-    if (message !== undefined) this.#delivered = true;
+    if (message === undefined) return; // closing: it was discarded
+    const whole = message.finish();
+    this.#delivered = true;
+    this.messagesReceived++;
+    this.bytesReceived += message.length;
     if (whole !== undefined) this.#events.message(whole);
   }
 

@@ -17,6 +17,24 @@ interface Chunk {
 /**
  * The frames that wait to be written, in order. Only whole frames enter, so a control frame can be put between any
  * two of them, and nothing else needs a lock.
+ *
+ * @example Write what a protocol has to say
+ * ```ts
+ * import { Rfc6455Protocol } from "@wsconn/ws/framing";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const events = { message: () => {}, pong: () => {} };
+ * const protocol = new Rfc6455Protocol("server", events, { maxMessageSize: 1024 });
+ * protocol.send("Hi");
+ * protocol.send("there");
+ *
+ * const written: number[] = [];
+ * for (let piece; (piece = protocol.output.next()) !== undefined;) {
+ *   written.push(...piece); // or write it to a socket, which may take a part of it only
+ *   protocol.output.written(piece.length);
+ * }
+ * assertEquals(written.length, 2 + 2 + 2 + 5);
+ * ```
  */
 export class Output {
   /** How many bytes wait, those that are being written included. */

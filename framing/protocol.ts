@@ -57,6 +57,14 @@ export interface Protocol {
   readonly error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output;
+  /** How many messages have been appended to the output whole. */
+  readonly messagesSent: number;
+  /** Their bytes, before any compression; of text, its UTF-8. */
+  readonly bytesSent: number;
+  /** How many messages have been delivered whole, to {@linkcode ProtocolEvents.message} or a sink. */
+  readonly messagesReceived: number;
+  /** Their bytes, inflated; of text, its UTF-8. */
+  readonly bytesReceived: number;
   /** Whether bytes wait to be decoded: no more may be read until a `receive(0)` has changed that. */
   readonly stalled: boolean;
   /** The buffer that the next bytes are to be read into. */

@@ -108,18 +108,18 @@ export class MessageReceiver {
     this.#message!.push(piece, piece.length);
   }
 
-  /** The last frame is complete: delivers the message, unless that has to wait for zlib. Returns whether it has. */
-  finish(): boolean {
+  /** The last frame is complete: delivers the message, unless that has to wait for zlib. Returns its length if it has. */
+  finish(): number | undefined {
     const message = this.#message!;
     if (this.#compressed && !this.#inflated) {
       this.#inflate(NONE, true);
-      return false;
+      return undefined;
     }
     this.#assertTaken(0);
     this.#message = undefined;
     const whole = message.finish();
     if (whole !== undefined) this.#events.message(whole);
-    return true;
+    return message.length;
   }
 
   /** Looks whether what has stalled it still does. */

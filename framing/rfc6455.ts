@@ -63,6 +63,14 @@ export class Rfc6455Protocol implements Protocol {
   error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output = new Output();
+  /** How many messages have been appended to the output whole. */
+  messagesSent = 0;
+  /** Their bytes, before any compression; of text, its UTF-8. */
+  bytesSent = 0;
+  /** How many messages have been delivered whole, to {@linkcode ProtocolEvents.message} or a sink. */
+  messagesReceived = 0;
+  /** Their bytes, inflated; of text, its UTF-8. */
+  bytesReceived = 0;
   readonly #isServer: boolean;
   readonly #events: ProtocolEvents;
   readonly #deflate: MessageDeflate | undefined;
@@ -89,6 +97,8 @@ export class Rfc6455Protocol implements Protocol {
   #failure: WsProtocolError | undefined;
   /** The payload of the Ping to answer once the peer reads again. */
   #pongHeld: Uint8Array<ArrayBuffer> | undefined;
+  /** The bytes of the message of which parts have been sent, and not yet the last. */
+  #bytesBegun = 0;
 
   /**
    * Starts in the state `open`: the handshake is done.
@@ -168,8 +178,10 @@ export class Rfc6455Protocol implements Protocol {
         return this.#sendCompressed(isText ? Opcode.Text : Opcode.Binary, payload, true);
       }
     }
-    if (isText) this.#writer.text(message);
-    else this.#writer.data(FIN | Opcode.Binary, message);
+    this.bytesSent += isText
+      ? this.#writer.text(message)
+      : this.#writer.data(FIN | Opcode.Binary, message);
+    this.messagesSent++;
     return undefined;
   }
 
@@ -182,7 +194,7 @@ export class Rfc6455Protocol implements Protocol {
     this.#assertOpen();
     const opcode = !first ? Opcode.Continuation : type === "text" ? Opcode.Text : Opcode.Binary;
     if (this.#deflate !== undefined) return this.#sendCompressed(opcode, part, last);
-    this.#writer.data(last ? FIN | opcode : opcode, part);
+    this.#countPart(this.#writer.data(last ? FIN | opcode : opcode, part), last);
     return undefined;
   }
 
@@ -293,18 +305,25 @@ export class Rfc6455Protocol implements Protocol {
     const { opcode, maskKey } = this.#header;
     // Unmasking touches every byte anyway, and says on the way whether it is ASCII.
     const seen = this.#isServer ? input.unmask(start, end, maskKey) : -1;
-    if (opcode === Opcode.Binary) return this.#deliver(input.copy(start, end));
+    if (opcode === Opcode.Binary) return this.#deliver(input.copy(start, end), end - start);
     const text = (seen & 0x80808080) === 0
       ? input.ascii(start, end)
       : decodeUtf8(input.bytes.subarray(start, end));
     // RFC 6455 §8.1
     if (text === undefined) throw new WsProtocolError(1007, "Text message is not valid UTF-8");
-    this.#deliver(text);
+    this.#deliver(text, end - start);
   }
 
-  #deliver(message: WsMessage): void {
-    this.#delivered = true;
+  #deliver(message: WsMessage, length: number): void {
+    this.#countReceived(length);
     this.#events.message(message);
+  }
+
+  /** A message of this length is delivered. */
+  #countReceived(length: number): void {
+    this.#delivered = true;
+    this.messagesReceived++;
+    this.bytesReceived += length;
   }
 
   /** A frame that is part of a message, or not all here, or compressed: its payload is taken piece by piece. */
@@ -348,7 +367,8 @@ export class Rfc6455Protocol implements Protocol {
   }
 
   #frameDone(): void {
-    if (this.#header.fin && this.#receiver.begun && this.#receiver.finish()) this.#delivered = true;
+    const length = this.#header.fin && this.#receiver.begun ? this.#receiver.finish() : undefined;
+    if (length !== undefined) this.#countReceived(length);
     if (!this.stalled) this.#inPayload = false; // otherwise it is finished when zlib is
   }
 
@@ -394,5 +414,14 @@ export class Rfc6455Protocol implements Protocol {
     // RFC 7692 §6.1: RSV1 stands on the first fragment only
     const first = opcode === Opcode.Continuation ? opcode : RSV1 | opcode;
     this.#writer.data(last ? FIN | first : first, compressed);
+    this.#countPart(payload.length, last);
+  }
+
+  #countPart(length: number, last: boolean): void {
+    this.#bytesBegun += length;
+    if (!last) return;
+    this.messagesSent++;
+    this.bytesSent += this.#bytesBegun;
+    this.#bytesBegun = 0;
   }
 }

@@ -21,8 +21,8 @@ export class FrameWriter {
     this.#masks = masks;
   }
 
-  /** Appends a whole text message. */
-  text(text: string): void {
+  /** Appends a whole text message; returns its length in bytes. */
+  text(text: string): number {
     if (text.length * 3 + MAX_HEADER > LARGE_BUFFER) {
       return this.data(FIN | Opcode.Text, encodeUtf8(text));
     }
@@ -38,10 +38,11 @@ export class FrameWriter {
     const at = writeFrameHeader(tail, start, FIN | Opcode.Text, length, maskKey);
     if (maskKey !== undefined) applyMask(tail, at, at + length, maskKey);
     output.commit(at + length - start);
+    return length;
   }
 
-  /** Appends a data frame whose first byte is `first`: FIN, RSV1 and opcode. */
-  data(first: number, payload: Uint8Array): void {
+  /** Appends a data frame whose first byte is `first`: FIN, RSV1 and opcode. Returns the payload's length. */
+  data(first: number, payload: Uint8Array): number {
     const output = this.#output;
     const { length } = payload;
     const maskKey = this.#masks ? nextMaskKey() : undefined;
@@ -56,6 +57,7 @@ export class FrameWriter {
     }
     output.commit(at + copied - start);
     if (copied < length) output.push(payload, maskKey);
+    return length;
   }
 
   /** Appends a control frame. */

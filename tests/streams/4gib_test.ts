@@ -41,12 +41,13 @@ for (const [server, client] of [["receive", "send"], ["send", "receive"]] as con
     await using serving = start(server, `${SIZE}`);
     await using dialing = start(client, `${SIZE}`, await serving.next());
     for (const [name, end] of Object.entries({ [server]: serving, [client]: dialing })) {
-      const { bytes, ms, peak }: TransferReport = JSON.parse(await end.next());
+      const { bytes, counted, ms, peak }: TransferReport = JSON.parse(await end.next());
       if (Deno.env.has("TRANSFER_VERBOSE")) {
         const speed = Math.round(bytes / 1e6 / (ms / 1000));
         console.log(`${way}, ${name}: ${Math.round(peak / MiB)} MiB at most, ${speed} MB/s`);
       }
       assertEquals(bytes, SIZE);
+      assertEquals(counted, SIZE);
       assertLess(peak, 150 * MiB);
     }
   });

@@ -9,6 +9,8 @@ import { type WsConn, wsConnect, wsServe } from "../../mod.ts";
 export interface TransferReport {
   /** How many bytes of the message it has sent or received; all that were received are what was sent. */
   bytes: number;
+  /** How many the connection has counted (`stats`). */
+  counted: number;
   /** How long that took, in ms. */
   ms: number;
   /** The most memory that the process has held, in bytes. */
@@ -73,7 +75,13 @@ async function transfer(conn: WsConn): Promise<void> {
   let bytes = Number(Deno.args[1]);
   if (Deno.args[0] === "receive") bytes = await receive(conn);
   else await conn.sendStream(blocks(bytes), { type: "binary" });
-  const report: TransferReport = { bytes, ms: performance.now() - began, peak: measure() };
+  const { sent, received } = conn.stats;
+  const report: TransferReport = {
+    bytes,
+    counted: sent.bytes + received.bytes, // one of them is 0
+    ms: performance.now() - began,
+    peak: measure(),
+  };
   console.log(JSON.stringify(report));
   if (Deno.args[0] === "receive") await conn.close();
   else await conn.finished; // the other end has all of it
