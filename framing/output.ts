@@ -96,7 +96,7 @@ export class Output {
     this.size -= length;
     const first = this.#chunks[0]!;
     first.start += length;
-    if (first.start === first.end) this.#giveBack(this.#chunks.shift()!);
+    if (first.start === first.end) this.#giveBack(this.#takeFirst());
     if (this.#chunks.length === 0) this.tail = NONE; // nothing of the pool is held through a pause
   }
 
@@ -133,10 +133,15 @@ export class Output {
     bytes.set(payload.bytes.subarray(payload.start, payload.start + end));
     applyMask(bytes, 0, end, maskKey); // a part is a multiple of four bytes, so the key needs no rotating
     payload.start += end;
-    if (payload.start === payload.end) this.#giveBack(this.#chunks.shift()!);
+    if (payload.start === payload.end) this.#giveBack(this.#takeFirst());
     const part: Chunk = { bytes, start: 0, end, pooled: true, maskKey: undefined };
     this.#chunks.unshift(part);
     return part;
+  }
+
+  /** An array that `shift` has emptied gets new memory with the next `push`; `pop` leaves it some. */
+  #takeFirst(): Chunk {
+    return (this.#chunks.length === 1 ? this.#chunks.pop() : this.#chunks.shift())!;
   }
 
   #giveBack({ bytes, pooled }: Chunk): void {
