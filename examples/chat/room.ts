@@ -25,7 +25,7 @@ export class Room {
     const { name, key, conn } = member;
     const before = this.#members.get(sameName(name));
     if (before !== undefined && before.key !== key) {
-      throw new Refusal("name_taken", `There is a ${before.name} already`);
+      throw new Refusal("name_taken", `Somebody here is called ${before.name} already`);
     }
     this.#members.set(sameName(name), member);
     const people = Array.from(this.#members.values(), ({ name }) => name);

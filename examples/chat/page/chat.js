@@ -239,18 +239,18 @@ function showUnread(count) {
 
 /** A name of one's own for each tab; a reload keeps it. */
 function enter(name) {
-  const key = sessionStorage.getItem("key") ?? randomToken();
-  sessionStorage.setItem("key", key);
-  sessionStorage.setItem("name", name);
-  localStorage.setItem("name", name); // to suggest it next time
+  const key = sessionStorage.getItem("chat-key") ?? randomToken();
+  sessionStorage.setItem("chat-key", key);
+  sessionStorage.setItem("chat-name", name);
+  localStorage.setItem("chat-name", name); // to suggest it next time
   myName = name;
   connection.start({ name, key });
 }
 
 function askName(problem = "") {
-  $("name").value = sessionStorage.getItem("name") ?? localStorage.getItem("name") ?? "";
+  $("name").value = sessionStorage.getItem("chat-name") ?? localStorage.getItem("chat-name") ?? "";
   $("name-problem").textContent = problem;
-  sessionStorage.removeItem("name");
+  sessionStorage.removeItem("chat-name");
   if (!$("welcome").open) $("welcome").showModal();
   $("name").select();
 }
@@ -302,6 +302,6 @@ $("scroll").addEventListener("scroll", () => {
 new ResizeObserver(() => atBottom() && scrollDown()).observe($("scroll"));
 document.addEventListener("visibilitychange", () => document.hidden || showUnread(0));
 
-const name = sessionStorage.getItem("name");
+const name = sessionStorage.getItem("chat-name");
 if (name === null) askName();
 else enter(name);
