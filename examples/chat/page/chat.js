@@ -5,6 +5,10 @@ import { Connection, randomToken } from "./connection.js";
 const MAX_SHOWN = 500;
 /** Messages of one person stand together when they are not further apart, in ms. */
 const TOGETHER = 5 * 60_000;
+/** When a message that has not arrived is shown as waiting, in ms. */
+const LATE = 500;
+/** How long those who are not back after a lost connection are taken to be on their way, in ms. */
+const ABSENCE = 30_000;
 const REFUSED = "The server is there, but refuses a connection from this address; trying again";
 
 const $ = (id) => document.getElementById(id);
@@ -15,8 +19,8 @@ const calendar = new Intl.DateTimeFormat(undefined, { dateStyle: "full" });
 let myName;
 /** Who is there. */
 let people = [];
-/** Who was there when the connection broke, and has not come back: their coming back is nothing to tell. */
-let missing = new Set();
+/** Who was there when the connection broke, and may be coming back as this page has: which is nothing to tell. */
+const missing = new Set();
 /** The messages that are shown, by id. */
 const shown = new Map();
 let lastDay;
@@ -37,11 +41,16 @@ function onEvent(event) {
 
 function welcome({ name, people: names, history }) {
   myName = name;
-  const away = people.filter((person) => !names.includes(person));
-  missing = new Set([...missing, ...away]);
+  for (const person of people) if (!names.includes(person)) missing.add(person);
+  setTimeout(giveUpMissing, ABSENCE);
   people = names;
   history.forEach(showSaid);
   showPeople();
+}
+
+function giveUpMissing() {
+  for (const name of missing) if (!people.includes(name)) showNotice(name, "has left");
+  missing.clear();
 }
 
 function joined({ name }) {
@@ -90,15 +99,16 @@ function onState(state) {
     : replaced
     ? "You are here in another tab"
     : "Not connected";
-  $("retry").hidden = kind !== "waiting" && !replaced;
-  $("retry").textContent = replaced ? "Come back here" : "Try now";
+  $("retry").hidden = kind !== "waiting" && kind !== "stopped";
+  $("retry").textContent = kind === "waiting" ? "Try now" : replaced ? "Come back here" : "Come in";
   $("leave").hidden = kind === "stopped";
   for (const element of $("composer").elements) element.disabled = kind === "stopped";
   $("transport").textContent = kind === "open" ? describe(extensions) : "";
   if ($("welcome").open && kind === "waiting") {
     $("name-problem").textContent = refused ? REFUSED : "The server does not answer, trying again";
   }
-  if (kind === "open") {
+  const reading = !$("welcome").open && document.activeElement !== document.body;
+  if (kind === "open" && !reading) {
     $("welcome").close();
     $("text").focus();
   }
@@ -141,6 +151,7 @@ function showSaid({ id, name, text, time }) {
 function showPending(id, text) {
   const item = newItem(id);
   item.classList.add("pending");
+  setTimeout(() => item.classList.add("late"), LATE); // mostly it has arrived by then
   fill(item, myName, text, Date.now());
   $("log").append(item);
   arrange(item);
@@ -261,9 +272,6 @@ $("enter").addEventListener("submit", (event) => {
   enter($("name").value);
 });
 
-// nobody gets in without a name
-$("welcome").addEventListener("cancel", (event) => event.preventDefault());
-
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
@@ -281,8 +289,10 @@ $("text").addEventListener("keydown", (event) => {
 });
 
 $("retry").addEventListener("click", () => {
+  const name = sessionStorage.getItem("chat-name");
   if ($("state").dataset.kind === "waiting") connection.retry();
-  else enter(myName);
+  else if (name !== null) enter(name); // another tab had taken over
+  else askName();
 });
 
 $("leave").addEventListener("click", () => {
