@@ -113,8 +113,9 @@ for (const [way, options, signal, transport] of WAYS) {
       assertEquals(await messages(ada, "Hello?"), all);
       await people(ada, "Ada", "Bob");
       await people(bob, "Ada", "Bob");
-      // neither has seen the other go
+      // that both were away is nothing to tell
       assertEquals(await ada.locator(".notice").allTextContents(), ["Bob has joined"]);
+      assertEquals(await bob.locator(".notice").allTextContents(), []);
 
       await bob.context().close();
       await shows(ada, "Bob has left");
@@ -185,22 +186,22 @@ function forward(target: string): { url: string } & AsyncDisposable {
   const here = `127.0.0.1:${listener.addr.port}`;
   const open = new Set<Promise<void>>();
   const serve = async (conn: Deno.TcpConn) => {
-    const buffer = new Uint8Array(16384);
-    const length = await conn.read(buffer); // the whole head: a browser sends it at once
-    if (length === null) return conn.close();
-    const head = new TextDecoder().decode(buffer.subarray(0, length));
+    let upstream: Deno.TcpConn | undefined;
     try {
-      const upstream = await Deno.connect({ hostname, port: Number(port) });
-      await upstream.write(
-        new TextEncoder().encode(head.replace(`Host: ${here}`, `Host: ${host}`)),
-      );
-      await Promise.allSettled([
-        conn.readable.pipeTo(upstream.writable),
-        upstream.readable.pipeTo(conn.writable),
-      ]);
+      const buffer = new Uint8Array(16384);
+      const length = await conn.read(buffer) ?? 0; // the whole head: a browser sends it at once
+      const head = new TextDecoder().decode(buffer.subarray(0, length));
+      upstream = await Deno.connect({ hostname, port: Number(port) });
+      const changed = head.replace(`Host: ${here}`, `Host: ${host}`);
+      await upstream.write(new TextEncoder().encode(changed));
     } catch {
-      conn.close(); // nobody there
+      conn.close(); // one of them is not there
+      return upstream?.close();
     }
+    await Promise.allSettled([
+      conn.readable.pipeTo(upstream.writable),
+      upstream.readable.pipeTo(conn.writable),
+    ]);
   };
   const accepting = (async () => {
     for await (const conn of listener) {

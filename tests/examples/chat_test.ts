@@ -10,7 +10,7 @@ import {
 import { type ChatEvent, MAX_NAME, MAX_TEXT, type Why } from "../../examples/chat/messages.ts";
 import { Room } from "../../examples/chat/room.ts";
 import { WsHandshakeError } from "../../mod.ts";
-import { ChatServer, Guest, SERVER, token } from "../helpers/chat.ts";
+import { ChatServer, Guest, serverCommand, token } from "../helpers/chat.ts";
 import { pair, RawPeer } from "../helpers/sockets.ts";
 
 const key = "a-key-of-16-chars";
@@ -110,7 +110,7 @@ Deno.test("chat: who says too much at once is told when to try again, and one wh
   while (refused === undefined) {
     const text = `${texts.length}`;
     await eve.say(text, `${id}-${text}`);
-    const event = JSON.parse(await eve.conn.recv() as string) as ChatEvent;
+    const event = await eve.event();
     if (event.type === "refused") refused = event;
     else texts.push(text);
   }
@@ -128,10 +128,9 @@ Deno.test("chat: who says too much at once is told when to try again, and one wh
     wasClean: true,
   });
   for (const text of [...texts, "again"]) assertEquals((await ada.next("said")).text, text);
-  for (let event;;) { // what the time that has passed allowed for
-    event = JSON.parse(await ada.conn.recv() as string);
-    if (event.type === "left") break;
-    assertEquals(event.text, "flood");
+  // what the time that has passed allowed for
+  for (let event = await ada.event(); event.type !== "left"; event = await ada.event()) {
+    assert(event.type === "said" && event.text === "flood");
   }
   await ada.conn.close();
 });
@@ -187,7 +186,8 @@ Deno.test("chat: one who does not read holds up nobody, is closed, and takes no 
     assertLess(++said, 20_000);
     room.say(ada, `${said}`, text);
     most = Math.max(most, slow.bufferedAmount);
-    for (let last; last !== `${said}`;) last = JSON.parse(await client.recv() as string).id;
+    let last;
+    do last = JSON.parse(await client.recv() as string).id; while (last !== `${said}`);
   }
   assertLess(most, (1 << 20) + 3 * MAX_TEXT + 1000);
   peer[Symbol.dispose]();
@@ -284,10 +284,8 @@ Deno.test("chat: --compression, and 1001 for everybody when the server ends", as
 
 Deno.test("chat: wrong options are explained", async () => {
   const run = async (...options: string[]) => {
-    const args = [...SERVER, ...options];
-    const cwd = new URL("../../", import.meta.url);
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd })
-      .output();
+    const command = new Deno.Command(Deno.execPath(), serverCommand(options));
+    const { code, stdout, stderr } = await command.output();
     return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
   };
   const { code, out } = await run("--help");

@@ -6,8 +6,12 @@ import { type WsConn, wsConnect, type WsConnectOptions } from "../../mod.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
-/** The command of the server, with the permissions that its comment names. */
-export const SERVER = ["run", "--allow-net", "--allow-read=examples", "examples/chat/server.ts"];
+/** The command of the server, with the permissions that its comment names, and one for its certificate if it has any. */
+export function serverCommand(options: string[]): { args: string[]; cwd: string } {
+  const read = ["examples/chat/page", ...(options.includes("--cert") ? ["examples/certs"] : [])];
+  const run = ["run", "--allow-net", `--allow-read=${read}`];
+  return { args: [...run, "examples/chat/server.ts", ...options], cwd: root };
+}
 
 /** Starts the server; ends it when disposed. */
 export class ChatServer implements AsyncDisposable {
@@ -27,8 +31,8 @@ export class ChatServer implements AsyncDisposable {
 
   static async start(...options: string[]): Promise<ChatServer> {
     const where = options.includes("--port") ? [] : ["--port", "0"];
-    const args = [...SERVER, "--host", "127.0.0.1", ...where, ...options];
-    const child = new Deno.Command(Deno.execPath(), { args, cwd: root, stdout: "piped" }).spawn();
+    const command = serverCommand(["--host", "127.0.0.1", ...where, ...options]);
+    const child = new Deno.Command(Deno.execPath(), { ...command, stdout: "piped" }).spawn();
     const lines = child.stdout.pipeThrough(new TextDecoderStream())
       .pipeThrough(new TextLineStream());
     const reader = lines.getReader();
@@ -82,11 +86,14 @@ export class Guest implements AsyncDisposable {
     await this.send({ type: "say", id, text });
   }
 
+  async event(): Promise<ChatEvent> {
+    return JSON.parse(await this.conn.recv() as string);
+  }
+
   /** The next event, which must be one of that type. */
   async next<T extends ChatEvent["type"]>(type: T): Promise<ChatEvent & { type: T }> {
-    const message = await this.conn.recv();
-    const event = JSON.parse(message as string) as ChatEvent;
-    assertEquals(event.type, type, `${message}`);
+    const event = await this.event();
+    assertEquals(event.type, type, JSON.stringify(event));
     return event as ChatEvent & { type: T };
   }
 
