@@ -296,7 +296,8 @@ $("retry").addEventListener("click", () => {
 });
 
 $("leave").addEventListener("click", () => {
-  connection.stop();
+  connection.leave();
+  $("log").querySelectorAll(".pending").forEach((item) => item.remove());
   people = [];
   showPeople();
   askName();

@@ -63,6 +63,12 @@ export class Connection {
     this.#onState({ kind: "stopped", replaced });
   }
 
+  /** Stops for good: what was said and not sent is not sent under another name. */
+  leave() {
+    this.#outbox = [];
+    this.stop();
+  }
+
   /** Sends a text as soon as possible; "said" with the id that is returned means that it has arrived. */
   say(text) {
     const id = randomToken();
