@@ -66,12 +66,13 @@ function sameName(name: string): string {
 
 /**
  * Sends to many, and waits for nobody: one who reads too slowly holds up no other, and takes no more than
- * `MAX_BUFFERED`. He is closed with 1013 (try again later), comes back, and finds in the history what he has missed.
+ * `MAX_BUFFERED`. That connection is closed with 1013 (try again later); the page comes back, and finds in the history
+ * what it has missed.
  */
 function tell(conns: Iterable<WsConn>, event: ChatEvent): void {
   const message = JSON.stringify(event);
   for (const conn of conns) {
     if (conn.bufferedAmount > MAX_BUFFERED) void conn.close(1013, "Reading too slowly");
-    else if (!conn.closed) conn.send(message).catch(() => {}); // who has gone is noticed where his messages are read
+    else if (!conn.closed) conn.send(message).catch(() => {}); // an end is noticed where messages are read, in visit()
   }
 }

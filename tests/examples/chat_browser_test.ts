@@ -13,7 +13,7 @@ async function launch(): Promise<Browser & AsyncDisposable> {
   return await driver.launch({ executablePath: chromium!, timeout: 2 * PATIENCE });
 }
 
-/** Opens the page as somebody of his own: nothing is shared with the others. */
+/** Opens the page in a profile of its own: nothing is shared with the others. */
 async function open(browser: Browser, url: string): Promise<Page> {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, locale: "en" });
   context.setDefaultTimeout(PATIENCE);
