@@ -4,31 +4,9 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { type CompressionOptions, type WsConn, wsServe } from "../../mod.ts";
+import { chromium, needsChromium } from "../helpers/chromium.ts";
 import { openHandles } from "../helpers/deflate.ts";
 import { LOCAL } from "../helpers/sockets.ts";
-
-/** Debian's, and what others call it. */
-const NAMES = ["chromium", "chromium-browser", "google-chrome"];
-
-async function findChromium(): Promise<string | undefined> {
-  for (const name of NAMES) {
-    const command = new Deno.Command(name, { args: ["--version"], stdout: "null", stderr: "null" });
-    try {
-      if ((await command.output()).success) return name;
-    } catch {
-      // not found
-    }
-  }
-  return undefined;
-}
-
-const chromium = await findChromium();
-
-/** For `Deno.test`: whether to leave a test out because there is no Chromium, which its name then says. */
-function needsChromium(name: string): { name: string; ignore: boolean } {
-  const why = " (ignored: no chromium on this machine)";
-  return { name: chromium ? name : name + why, ignore: chromium === undefined };
-}
 
 /** How long the browser may take for everything, in ms. */
 const DEADLINE = 60_000;
