@@ -60,9 +60,6 @@ export {
   WsProtocolError,
 } from "./framing/mod.ts";
 export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts";
-export { WsMessageStream } from "./message_stream.ts";
-export type { ConnLimits, WsConnOptions } from "./options.ts";
-export type { WsMessageSource } from "./outgoing_message.ts";
 export {
   wsReconnect,
   type WsReconnectOptions,
@@ -71,6 +68,9 @@ export {
   type WsRetry,
 } from "./reconnect.ts";
 export type { WsRetryOptions } from "./retry.ts";
+export { WsMessageStream } from "./message_stream.ts";
+export type { ConnLimits, WsConnOptions } from "./options.ts";
+export type { WsMessageSource } from "./outgoing_message.ts";
 
 /** How much of the body of a refusal is kept. */
 const MAX_REFUSAL = 64 * 1024;

@@ -62,15 +62,15 @@ export type WsReconnectUrl =
  *
  * **How it ends.** The loop comes to its end when this side closes the connection, or the peer does with 1000 or without a
  * code. It goes on, after a delay, when the connection cannot be made or ends for a reason that may pass: the server is
- * not there, does not answer, refuses with 408, 429 or 5xx; the connection is lost; the peer closes it with 1001, 1012 or
- * 1013. In all other cases, and after `maxRetries`, it throws: what `wsConnect` threw, a `WsConnectionClosed` with
- * the peer's Close as `closeInfo`, or what the peer broke the protocol with. Name look-ups that fail may pass too: a misspelt name is told from a
- * network that is down by nobody but who reads what `onRetry` is told.
+ * not found, not there or does not answer; it refuses with 408, 429 or 5xx; the connection is lost; the peer closes it
+ * with 1001, 1012 or 1013. In all other cases, and after `maxRetries`, it throws: what `wsConnect` threw, a
+ * `WsConnectionClosed` with the peer's Close as `closeInfo`, or a `WsProtocolError`. (A misspelt name cannot be told from a
+ * network that is down, but by who reads what `onRetry` is told.)
  *
- * **Errors in the body** leave the loop, as in any `for await`; there is no way for an iterator to catch them. So a lost
- * connection is no error to whoever receives from it: `recv` gives `null` (see `whenLost`), the body
- * comes round, and the loop sees to the loss. Whoever sends is told by a `WsConnectionClosed`, which a body that only
- * answers may meet as well: give the body as a `handler`, for which that is the end of its connection and not an error.
+ * **Errors in the body** leave the loop, as in any `for await`: an iterator cannot catch them. So a lost connection is no
+ * error to whoever receives: `recv` gives `null` (see `whenLost`), the body comes round, and the loop sees to the
+ * loss. Whoever sends is told by a `WsConnectionClosed`, which a body that only answers may meet as well. Give such a
+ * body as a `handler`: there the end of its connection is not an error.
  *
  * @param url Where to, as in `wsConnect`; or a function that is asked before each attempt.
  * @param options Those of `wsConnect`, and `retry`, `onOpen`, `onRetry`.

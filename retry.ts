@@ -100,6 +100,7 @@ const PASSING_CLOSES: readonly number[] = [
 /** The failures of a network that may be over at the next attempt. */
 const PASSING_ERRORS = [
   Deno.errors.ConnectionRefused,
+  Deno.errors.NotFound, // a Unix socket, which its server has not made yet
   Deno.errors.ConnectionReset,
   Deno.errors.ConnectionAborted,
   Deno.errors.NotConnected,

@@ -24,10 +24,10 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
   readonly outgoing: Outgoing;
   /** Settles when TCP is closed. */
   readonly finished: Promise<CloseInfo>;
-  /** Whether the streams have ended: either side has closed, failed or lost the connection. */
-  closed = false;
   /** Who began the end: this side, or an error that stands for the peer; `undefined` if it was the peer's Close. */
   endedBy: "this side" | Error | undefined;
+  /** Whether the streams have ended: either side has closed, failed or lost the connection. */
+  closed = false;
   #pings: Pings | undefined;
   readonly #closeTimeout: number;
   readonly #lossIsEnd: boolean;

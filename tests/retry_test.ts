@@ -134,6 +134,7 @@ Deno.test("which failures may pass", () => {
     const cause of [
       new WsConnectionLost("gone"),
       new errors.ConnectionRefused(),
+      new errors.NotFound(),
       new errors.ConnectionReset(),
       new errors.ConnectionAborted(),
       new errors.BrokenPipe(),
