@@ -5,9 +5,9 @@ import {
   WsHandshakeError,
   WsProtocolError,
   type WsRetryOptions,
-} from "../mod.ts";
-import { delayBefore, isOrderly, mayPass, retryAfter, retrySettings } from "../retry.ts";
-import { seeded } from "./helpers/bytes.ts";
+} from "../../mod.ts";
+import { delayBefore, isOrderly, mayPass, retryAfter, retrySettings } from "../../retry.ts";
+import { seeded } from "../helpers/bytes.ts";
 
 /** The longest delays before the first retries. */
 const longest = (options: WsRetryOptions, retries: number[]) =>
