@@ -1,5 +1,5 @@
 /**
- * The client: {@linkcode wsConnect}.
+ * The client: {@linkcode wsConnect}, and {@linkcode wsReconnect}, which keeps a connection.
  *
  * @example
  * ```ts
@@ -60,6 +60,14 @@ export {
   WsProtocolError,
 } from "./framing/mod.ts";
 export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts";
+export {
+  wsReconnect,
+  type WsReconnectOptions,
+  type WsReconnectTarget,
+  type WsReconnectUrl,
+  type WsRetry,
+} from "./reconnect.ts";
+export type { WsRetryOptions } from "./retry.ts";
 export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
 export type { WsMessageSource } from "./outgoing_message.ts";

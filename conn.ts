@@ -14,6 +14,12 @@ import type { WsMessageSource } from "./outgoing_message.ts";
 import { Session } from "./session.ts";
 import type { WsConnStats } from "./stats.ts";
 
+/**
+ * Who ended a connection, as far as is known: "this side" with `close` or the streams; an error if the peer broke the
+ * protocol or was lost; `undefined` if it sent a Close. For `wsReconnect`.
+ */
+export let endedBy: (conn: WsConn) => "this side" | Error | undefined;
+
 /** What a connection takes from the handshake that opened it. */
 export interface WsOpening {
   /** The peer's first line: the request line on a server, the status line on a client. */
@@ -71,6 +77,10 @@ export class WsConn implements AsyncDisposable {
    * none, and 1006 if there was no Close (RFC 6455 §7.1.5).
    */
   readonly finished: Promise<CloseInfo>;
+
+  static {
+    endedBy = (conn) => conn.#session.endedBy;
+  }
 
   readonly #session: Session;
   readonly #opening: WsOpening;

@@ -35,7 +35,8 @@ export function connectionLost(cause: unknown): WsConnectionLost {
 }
 
 /**
- * Something was to be sent, but the connection is closed or closing, from this side or from the other.
+ * Something was to be sent, but the connection is closed or closing, from this side or from the other; or `wsReconnect`
+ * does not connect again after the peer's Close.
  *
  * @example
  * ```ts
@@ -54,13 +55,14 @@ export class WsConnectionClosed extends Error {
    * Makes the error.
    *
    * @param closeInfo The peer's Close frame, if it has arrived.
-   * @param options The error that ended the connection, as `cause`.
+   * @param options The error that ended the connection, as `cause`; another `message`, to which the Close is added.
    */
-  constructor(closeInfo?: CloseInfo, options?: ErrorOptions) {
+  constructor(closeInfo?: CloseInfo, options: ErrorOptions & { message?: string } = {}) {
+    const { message = "Cannot send: the connection is closed" } = options;
     const why = closeInfo === undefined
       ? ""
       : ` (${closeInfo.code} ${JSON.stringify(closeInfo.reason)})`;
-    super(`Cannot send: the connection is closed${why}`, options);
+    super(message + why, options);
     this.name = "WsConnectionClosed";
     this.closeInfo = closeInfo;
   }

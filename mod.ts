@@ -22,6 +22,14 @@
  */
 export { wsConnect, type WsConnectOptions } from "./client.ts";
 export {
+  wsReconnect,
+  type WsReconnectOptions,
+  type WsReconnectTarget,
+  type WsReconnectUrl,
+  type WsRetry,
+} from "./reconnect.ts";
+export type { WsRetryOptions } from "./retry.ts";
+export {
   type ConnHeaders,
   type Origins,
   type RequestInfo,

@@ -28,6 +28,13 @@ export interface WsConnOptions {
   pingInterval?: number | undefined;
   /** How long the peer may then take to answer, in seconds, before the connection is closed with 1011; 0: for ever. Default: 30. */
   pingTimeout?: number | undefined;
+  /**
+   * What a lost connection, one that ends without a Close, is to whoever receives: an error, so that `recv` throws a
+   * `WsConnectionLost` ("throw"), or the end like any other, so that `recv` gives `null` ("end"), and only
+   * `finished` tells, with 1006. A message of `recvStream` that is cut off is an error in any case. Default: "throw";
+   * in `wsReconnect`, which is told of the loss itself: "end".
+   */
+  whenLost?: "throw" | "end" | undefined;
   /** How the drafts before RFC 6455 frame messages. Default: {@linkcode framingMode}. */
   framing?: FramingMode | undefined;
   /**
@@ -49,6 +56,8 @@ export interface ConnLimits {
   readonly pingInterval: number;
   /** In seconds, 0 for never. */
   readonly pingTimeout: number;
+  /** What a loss is to whoever receives: an error, or the end. */
+  readonly whenLost: "throw" | "end";
   /** Read when a connection of a draft is made, if it is not set. */
   readonly framing: FramingMode | undefined;
   /** What to offer or accept; `undefined` for no compression. */
@@ -57,10 +66,15 @@ export interface ConnLimits {
 
 /** Checks the options of a connection; throws a `RangeError` that names the one that is wrong. */
 export function connLimits(options: WsConnOptions): ConnLimits {
-  const { framing } = options;
+  const { framing, whenLost = "throw" } = options;
   if (framing !== undefined && framing !== "old" && framing !== "new") {
     throw new TypeError(
       `framing must be "old" or "new": current value is ${JSON.stringify(framing)}`,
+    );
+  }
+  if (whenLost !== "throw" && whenLost !== "end") {
+    throw new TypeError(
+      `whenLost must be "throw" or "end": current value is ${JSON.stringify(whenLost)}`,
     );
   }
   return {
@@ -69,6 +83,7 @@ export function connLimits(options: WsConnOptions): ConnLimits {
     timeout: seconds("timeout", options.timeout, 3600),
     pingInterval: seconds("pingInterval", options.pingInterval, 30),
     pingTimeout: seconds("pingTimeout", options.pingTimeout, 30),
+    whenLost,
     framing,
     compression: deflateSettings(options.compression),
   };

@@ -1,4 +1,4 @@
-import { connectionLost, WsConnectionClosed } from "./errors.ts";
+import { connectionLost, WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 import {
   CloseCode,
   type CloseInfo,
@@ -26,6 +26,8 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
   readonly outgoing: Outgoing;
   /** Settles when TCP is closed. */
   readonly finished: Promise<CloseInfo>;
+  /** Who began the end: this side, or an error that stands for the peer; `undefined` if it was the peer's Close. */
+  endedBy: "this side" | Error | undefined;
   /** Whether the streams have ended: either side has closed, failed or lost the connection. */
   closed = false;
   /** That of the last Ping that was answered, in ms. */
@@ -34,6 +36,7 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
   /** When the last {@linkcode probe} was sent, until a Pong comes. */
   #probed: number | undefined;
   readonly #closeTimeout: number;
+  readonly #lossIsEnd: boolean;
   /** Sees to it when nothing arrives: with a Ping, and in the end a Close. */
   readonly #watch: Watch;
   #finish!: (info: CloseInfo) => void;
@@ -50,6 +53,7 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
   ) {
     this.finished = new Promise((resolve) => this.#finish = resolve);
     this.#closeTimeout = limits.closeTimeout;
+    this.#lossIsEnd = limits.whenLost === "end";
     this.incoming = new Incoming(this);
     this.framing = framing(this);
     this.wire = this.incoming.wire = new Wire(transport, this.framing, this);
@@ -129,11 +133,18 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
   /** From the way in too: `code` and `reason` are known to be such as may be sent. */
   close(code: number = CloseCode.Normal, reason = ""): Promise<CloseInfo> {
     if (!this.closed) {
+      this.endedBy ??= "this side";
       this.#stopReceiving();
       this.outgoing.close(code, reason);
       this.wire.awaitEnd(this.#closeTimeout);
     }
     return this.finished;
+  }
+
+  /** Nothing arrives any more: says so to the peer, should it still listen. */
+  giveUp(code: number, reason: string): void {
+    this.endedBy ??= new WsConnectionLost(reason);
+    void this.close(code, reason);
   }
 
   abort(): void {
@@ -161,7 +172,10 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
 
   /** Ends both streams: the peer has closed, or the connection has failed or is lost. */
   #leave(failure?: Error): void {
-    this.#stopReceiving(failure);
+    this.endedBy ??= failure;
+    this.#stopReceiving(
+      this.#lossIsEnd && failure instanceof WsConnectionLost ? undefined : failure,
+    );
     this.outgoing.end(this.closedError(failure));
   }
 
@@ -201,7 +215,7 @@ function deadlinesFor(
     deadlines.push({ after: seconds * 1000, act });
   if (timeout > 0) {
     const reason = `Nothing arrived for ${timeout} s`;
-    after(timeout, (silent) => void silent.close(CloseCode.GoingAway, reason));
+    after(timeout, (silent) => silent.giveUp(CloseCode.GoingAway, reason));
   }
   if (canPing && pingInterval > 0) {
     after(pingInterval, (silent) => silent.probe());
@@ -210,7 +224,7 @@ function deadlinesFor(
         `No answer to a Ping for ${pingTimeout} s: peer or network is gone, or pingTimeout too short`;
       after(
         pingInterval + pingTimeout,
-        (silent) => void silent.close(CloseCode.InternalError, reason),
+        (silent) => silent.giveUp(CloseCode.InternalError, reason),
       );
     }
   }
