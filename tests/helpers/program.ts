@@ -1,12 +1,13 @@
 /** Programs in processes of their own. */
 import { TextLineStream } from "@std/streams";
 
-/** A program and the lines that it prints; it is ended when this is disposed. */
+/** A program and the lines that it prints; it is ended when this is disposed. What it says on a piped stderr is kept. */
 export class Program implements AsyncDisposable {
   readonly pid: number;
   readonly status: Promise<Deno.CommandStatus>;
   readonly #child: Deno.ChildProcess;
   readonly #lines: ReadableStreamDefaultReader<string>;
+  readonly #complaining: Promise<void> | undefined;
   #printed = "";
 
   constructor(command: string, args: string[], options: Deno.CommandOptions = {}) {
@@ -15,6 +16,16 @@ export class Program implements AsyncDisposable {
     this.status = this.#child.status;
     const text = this.#child.stdout.pipeThrough(new TextDecoderStream());
     this.#lines = text.pipeThrough(new TextLineStream()).getReader();
+    if (options.stderr === "piped") this.#complaining = this.#keep(this.#child.stderr);
+  }
+
+  /** What it has said, as far as it was read. */
+  get printed(): string {
+    return this.#printed;
+  }
+
+  async #keep(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    for await (const text of stderr.pipeThrough(new TextDecoderStream())) this.#printed += text;
   }
 
   /** A program that runs on Deno. */
@@ -50,5 +61,6 @@ export class Program implements AsyncDisposable {
     await this.status;
     clearTimeout(timer);
     await this.#lines.cancel();
+    await this.#complaining;
   }
 }
