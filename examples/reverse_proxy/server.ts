@@ -29,7 +29,7 @@ function clientOf(line: string, headers: Headers, { hostname: peer }: Deno.NetAd
   const said = (name: string) =>
     peer === options.proxy ? headers.get(name) ?? undefined : undefined;
   // the last one: what stands before was sent by the client, if the proxy adds to what it gets
-  const address = said("x-forwarded-for")?.split(",").at(-1)!.trim() ?? peer;
+  const address = said("x-forwarded-for")?.split(",").at(-1)?.trim() ?? peer;
   const scheme = said("x-forwarded-proto") === "https" ? "wss" : "ws";
   const host = said("x-forwarded-host") ?? headers.get("host");
   return { address, url: `${scheme}://${host}${line.split(" ")[1]}` };

@@ -7,8 +7,8 @@ const EXAMPLES = new URL("../../examples/", import.meta.url).pathname;
 
 /** What a user changes. */
 export interface ProxySettings {
-  /** The ports of the two servers behind it. */
-  servers: readonly [number, number];
+  /** The ports of the two servers behind it; one port stands for both. */
+  servers: readonly [number, number?];
   /** How long a connection may be idle. Default: that of the file. */
   idle?: string;
 }
@@ -45,7 +45,7 @@ async function startNginx(settings: ProxySettings): Promise<RunningProxy> {
     const changes = [
       ["8443", `${port}`],
       ["127.0.0.1:8001", `127.0.0.1:${servers[0]}`],
-      ["127.0.0.1:8002", `127.0.0.1:${servers[1]}`],
+      ["127.0.0.1:8002", `127.0.0.1:${servers[1] ?? servers[0]}`],
       ["proxy_read_timeout 60s", `proxy_read_timeout ${idle}`],
     ] as const;
     const commands = example.indexOf("worker_processes"); // behind the comment, which names the same ports
@@ -92,7 +92,7 @@ async function startHaproxy(settings: ProxySettings): Promise<RunningProxy> {
         LISTEN: `:${port}`,
         CERTIFICATE: certificate,
         SERVER_1: `127.0.0.1:${servers[0]}`,
-        SERVER_2: `127.0.0.1:${servers[1]}`,
+        SERVER_2: `127.0.0.1:${servers[1] ?? servers[0]}`,
         ...(idle === undefined ? {} : { IDLE: idle }),
       },
       stderr: "piped",

@@ -3,7 +3,7 @@
  * same folder behind them.
  */
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import { connect as connectTcp } from "node:net";
 import { connect as connectTls } from "node:tls";
 import {
@@ -13,6 +13,7 @@ import {
   WsHandshakeError,
   wsServe,
   type WsServeOptions,
+  type WsServer,
 } from "../../mod.ts";
 import { certs } from "../helpers/certs.ts";
 import { Program } from "../helpers/program.ts";
@@ -22,10 +23,10 @@ import { LOCAL } from "../helpers/sockets.ts";
 const SERVER = new URL("../../examples/reverse_proxy/server.ts", import.meta.url).href;
 
 /** The server of the examples, with just the permission that its comment names. */
-async function startServer(...args: string[]): Promise<{ program: Program; port: number }> {
-  const program = Program.deno(["run", "--allow-net", SERVER, ...args]);
-  const [, port] = await program.line(/^Listening on port (\d+)$/);
-  return { program, port: Number(port) };
+async function startServer(port = 0, ...args: string[]): Promise<Program & { port: number }> {
+  const program = Program.deno(["run", "--allow-net", SERVER, "--port", `${port}`, ...args]);
+  const [, listening] = await program.line(/^Listening on port (\d+)$/);
+  return Object.assign(program, { port: Number(listening) });
 }
 
 function connect(
@@ -36,8 +37,8 @@ function connect(
   return wsConnect(`wss://localhost:${proxy.port}/${path}`, { caCerts: [certs.ca], ...options });
 }
 
-/** A server of this process, and who is connected to it. */
-function serve(options: WsServeOptions = {}) {
+/** A server of this process. */
+function serve(options: WsServeOptions = {}): WsServer & { port: number } {
   const server = wsServe(async (conn) => {
     for await (const message of conn) await conn.send(message);
   }, {
@@ -47,8 +48,7 @@ function serve(options: WsServeOptions = {}) {
     onError() {},
     ...options,
   });
-  const { port } = server.addr as Deno.NetAddr;
-  return { server, servers: [port, port] as const };
+  return Object.assign(server, { port: (server.addr as Deno.NetAddr).port });
 }
 
 /** Which process answers: the server of the examples says so first. */
@@ -75,9 +75,8 @@ const TESTS: Record<string, (kind: ProxyKind) => Promise<void>> = {
   async "messages of all sizes, compression, Pings both ways, close codes and plain HTTP pass"(
     kind,
   ) {
-    const { server, servers } = serve();
-    await using _ = server;
-    await using proxy = await kind.start({ servers });
+    await using server = serve();
+    await using proxy = await kind.start({ servers: [server.port] });
     using client = Deno.createHttpClient({ caCerts: [certs.ca] });
     assertEquals(await (await fetch(`https://localhost:${proxy.port}/`, { client })).text(), "up");
 
@@ -95,18 +94,19 @@ const TESTS: Record<string, (kind: ProxyKind) => Promise<void>> = {
     assertEquals(await peer!.finished, { code: 4001, reason: "the client's", wasClean: true });
 
     const other = await connect(proxy);
+    await other.send("now the server has it, too");
+    await other.recv();
     const [its] = server.connections;
     await its!.close(4002, "the server's");
     assertEquals(await other.finished, { code: 4002, reason: "the server's", wasClean: true });
   },
 
   async "the server knows the client's address, URL and origin, whatever headers it forges"(kind) {
-    const { program, port } = await startServer("--port", "0");
-    await using _ = program;
-    await using proxy = await kind.start({ servers: [port, port] });
+    await using server = await startServer();
+    await using proxy = await kind.start({ servers: [server.port] });
     const here = `localhost:${proxy.port}`;
     const conn = await connect(proxy, { headers: { Origin: `https://${here}` } }, "room?id=1");
-    const greeting = `Server ${program.pid}: you are 127.0.0.1, at wss://${here}/room?id=1`;
+    const greeting = `Server ${server.pid}: you are 127.0.0.1, at wss://${here}/room?id=1`;
     assertEquals(await conn.recv(), greeting);
     await conn.close();
 
@@ -137,14 +137,12 @@ const TESTS: Record<string, (kind: ProxyKind) => Promise<void>> = {
   async "an idle connection stays if the server pings more often than the proxy's time-out, and is cut if not"(
     kind,
   ) {
-    const pinging = serve({ pingInterval: 0.3 });
-    const silent = serve({ pingInterval: 0 });
-    await using _ = pinging.server;
-    await using __ = silent.server;
-    await using before = await kind.start({ servers: pinging.servers, idle: "1s" });
-    await using after = await kind.start({ servers: silent.servers, idle: "1s" });
-    const kept = await connect(before, { pingInterval: 0 });
-    const cut = await connect(after, { pingInterval: 0 });
+    await using pinging = serve({ pingInterval: 0.3 });
+    await using silent = serve({ pingInterval: 0 });
+    await using one = await kind.start({ servers: [pinging.port], idle: "1s" });
+    await using other = await kind.start({ servers: [silent.port], idle: "1s" });
+    const kept = await connect(one, { pingInterval: 0 });
+    const cut = await connect(other, { pingInterval: 0 });
     assertEquals((await cut.finished).code, 1006);
     // is older than the one that was cut for its age
     await kept.send("still here");
@@ -153,15 +151,13 @@ const TESTS: Record<string, (kind: ProxyKind) => Promise<void>> = {
   },
 
   async "a server that is full has its clients let in by another one, until all are full"(kind) {
-    const small = serve({ maxConnections: 1 });
-    const large = serve({ maxConnections: 3 });
-    await using _ = small.server;
-    await using __ = large.server;
-    await using proxy = await kind.start({ servers: [small.servers[0], large.servers[0]] });
+    await using small = serve({ maxConnections: 1 });
+    await using large = serve({ maxConnections: 3 });
+    await using proxy = await kind.start({ servers: [small.port, large.port] });
     // a health check takes a place, too, for a moment
     const conns = [];
     while (conns.length < 4) conns.push(await eventually(() => connect(proxy)));
-    assertEquals([small.server.connections.size, large.server.connections.size], [1, 3]);
+    assertEquals([small.connections.size, large.connections.size], [1, 3]);
     const refused = await assertRejects(() => connect(proxy), WsHandshakeError);
     // nginx does not ask those again at once that have just refused
     assert([503, kind.nobody].includes(refused.status), `${refused.status}`);
@@ -169,16 +165,15 @@ const TESTS: Record<string, (kind: ProxyKind) => Promise<void>> = {
   },
 
   async "a reload keeps the connections that are open; new ones go to the new process"(kind) {
-    const [before, after] = [await startServer("--port", "0"), await startServer("--port", "0")];
-    await using _ = before.program;
-    await using __ = after.program;
-    await using proxy = await kind.start({ servers: [before.port, before.port] });
+    await using before = await startServer();
+    await using after = await startServer();
+    await using proxy = await kind.start({ servers: [before.port] });
     const old = await connect(proxy);
-    assertEquals(await pidOf(old), before.program.pid);
-    await proxy.reload({ servers: [after.port, after.port] });
+    assertEquals(await pidOf(old), before.pid);
+    await proxy.reload({ servers: [after.port] });
     await eventually(async () => {
       await using conn = await connect(proxy);
-      assertEquals(await pidOf(conn), after.program.pid);
+      assertEquals(await pidOf(conn), after.pid);
     });
     await old.send("still here");
     assertEquals(await old.recv(), "still here");
@@ -186,30 +181,28 @@ const TESTS: Record<string, (kind: ProxyKind) => Promise<void>> = {
   },
 
   async "a server that ends has its clients come back to another one, or wait for it"(kind) {
-    const [first, second] = [await startServer("--port", "0"), await startServer("--port", "0")];
-    await using _ = first.program;
-    await using __ = second.program;
+    await using first = await startServer();
+    await using second = await startServer();
     await using proxy = await kind.start({ servers: [first.port, second.port] });
     const conns = [await connect(proxy), await connect(proxy)];
     const pids = await Promise.all(conns.map(pidOf));
-    assertEquals(new Set(pids), new Set([first.program.pid, second.program.pid]));
-    const [ofFirst, ofSecond] = pids[0] === first.program.pid ? conns : conns.toReversed();
+    assertEquals(new Set(pids), new Set([first.pid, second.pid]));
+    const [ofFirst, ofSecond] = pids[0] === first.pid ? conns : conns.toReversed();
 
-    first.program.signal("SIGTERM");
+    first.signal("SIGTERM");
     assertEquals(await ofFirst!.finished, SHUTDOWN);
     const moved = await connect(proxy);
-    assertEquals(await pidOf(moved), second.program.pid);
+    assertEquals(await pidOf(moved), second.pid);
 
-    second.program.signal("SIGTERM");
+    second.signal("SIGTERM");
     for (const conn of [ofSecond!, moved]) assertEquals(await conn.finished, SHUTDOWN);
     const refused = await assertRejects(() => connect(proxy), WsHandshakeError);
     assertEquals(refused.status, kind.nobody);
 
-    await second.program.status;
-    const third = await startServer("--port", `${second.port}`);
-    await using ___ = third.program;
+    await second.status;
+    await using third = await startServer(second.port);
     await using back = await eventually(() => connect(proxy));
-    assertEquals(await pidOf(back), third.program.pid);
+    assertEquals(await pidOf(back), third.pid);
   },
 };
 
@@ -231,10 +224,10 @@ Deno.test("reverse_proxy/server: only the proxy's X-Forwarded-* count, and of th
     ["192.0.2.1", "you are 127.0.0.1, at ws://"],
   ] as const;
   for (const [trusted, expected] of cases) {
-    const { program, port } = await startServer("--port", "0", "--proxy", trusted);
-    await using _ = program;
-    await using conn = await wsConnect(`ws://127.0.0.1:${port}/`, { headers });
-    assertStringIncludes(await conn.recv() as string, `${expected}127.0.0.1:${port}/`);
+    await using server = await startServer(0, "--proxy", trusted);
+    const url = `ws://127.0.0.1:${server.port}/`;
+    await using conn = await wsConnect(url, { headers });
+    assertStringIncludes(await conn.recv() as string, `${expected}127.0.0.1:${server.port}/`);
   }
 });
 
