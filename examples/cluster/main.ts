@@ -104,6 +104,12 @@ async function replace(worker: WorkerProcess, { code, signal }: Deno.CommandStat
   }
 }
 
+async function startAll(): Promise<void> {
+  if (!await start()) Deno.exit(1); // it has said why
+  await Promise.all(Array.from({ length: Number(options.workers) - 1 }, start));
+  console.log(`${workers.size} workers on ws://localhost:${port}/`);
+}
+
 /** Replaces all workers, one after the other; if a new one does not start, the old ones stay. */
 async function replaceAll(): Promise<void> {
   for (const worker of [...workers]) {
@@ -120,12 +126,7 @@ async function end(): Promise<void> {
   Deno.exit();
 }
 
+let changing = startAll();
+Deno.addSignalListener("SIGHUP", () => changing = changing.then(replaceAll));
 Deno.addSignalListener("SIGINT", () => void end());
 Deno.addSignalListener("SIGTERM", () => void end());
-
-if (!await start()) Deno.exit(1); // it has said why
-await Promise.all(Array.from({ length: Number(options.workers) - 1 }, start));
-console.log(`${workers.size} workers on ws://localhost:${port}/`);
-
-let replacing = Promise.resolve();
-Deno.addSignalListener("SIGHUP", () => replacing = replacing.then(replaceAll));

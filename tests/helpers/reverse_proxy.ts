@@ -29,9 +29,20 @@ export interface ProxyKind {
   start(settings: ProxySettings): Promise<RunningProxy>;
 }
 
+/** Debian puts them where only the administrator looks. */
+async function find(name: string): Promise<string | undefined> {
+  for (const program of [name, `/usr/sbin/${name}`]) {
+    if (await runs(program, "-v")) return program;
+  }
+  return undefined;
+}
+
+const nginx = await find("nginx");
+const haproxy = await find("haproxy");
+
 export const PROXIES: readonly ProxyKind[] = [
-  { name: "nginx", found: await runs("nginx", "-v"), nobody: 502, start: startNginx },
-  { name: "haproxy", found: await runs("haproxy", "-v"), nobody: 503, start: startHaproxy },
+  { name: "nginx", found: nginx !== undefined, nobody: 502, start: startNginx },
+  { name: "HAProxy", found: haproxy !== undefined, nobody: 503, start: startHaproxy },
 ];
 
 async function startNginx(settings: ProxySettings): Promise<RunningProxy> {
@@ -59,13 +70,13 @@ async function startNginx(settings: ProxySettings): Promise<RunningProxy> {
 
   const { program, port } = await launch(async (port) => {
     await configure(port, settings);
-    return new Program("nginx", [...args, "-g", "daemon off;"], { stderr: "piped" });
+    return new Program(nginx!, [...args, "-g", "daemon off;"], { stderr: "piped" });
   });
   return {
     port,
     async reload(settings) {
       await configure(port, settings);
-      const { success, stderr } = await new Deno.Command("nginx", {
+      const { success, stderr } = await new Deno.Command(nginx!, {
         args: [...args, "-s", "reload"],
       })
         .output();
@@ -87,10 +98,11 @@ async function startHaproxy(settings: ProxySettings): Promise<RunningProxy> {
   }
 
   const run = (port: number, { servers, idle }: ProxySettings, ...more: string[]) =>
-    new Program("haproxy", ["-db", "-f", `${EXAMPLES}reverse_proxy/haproxy.cfg`, ...more], {
+    new Program(haproxy!, ["-db", "-f", `${EXAMPLES}reverse_proxy/haproxy.cfg`, ...more], {
       env: {
         LISTEN: `:${port}`,
         CERTIFICATE: certificate,
+        CONNECTIONS: "100", // as few descriptors as any machine has
         SERVER_1: `127.0.0.1:${servers[0]}`,
         SERVER_2: `127.0.0.1:${servers[1] ?? servers[0]}`,
         ...(idle === undefined ? {} : { IDLE: idle }),

@@ -130,7 +130,7 @@ const TESTS: Record<string, (kind: ProxyKind) => Promise<void>> = {
       "X-Forwarded-Proto: http",
       "X-Forwarded-Host: elsewhere.example",
     ];
-    const answer = await exchangeFrom("127.0.0.5", proxy.port, head, "at wss://");
+    const answer = await exchangeFrom("127.0.0.5", proxy.port, head);
     assertStringIncludes(answer, `you are 127.0.0.5, at wss://${here}/`);
   },
 
@@ -139,12 +139,12 @@ const TESTS: Record<string, (kind: ProxyKind) => Promise<void>> = {
   ) {
     await using pinging = serve({ pingInterval: 0.3 });
     await using silent = serve({ pingInterval: 0 });
-    await using one = await kind.start({ servers: [pinging.port], idle: "1s" });
-    await using other = await kind.start({ servers: [silent.port], idle: "1s" });
+    await using one = await kind.start({ servers: [pinging.port], idle: "1500ms" });
+    await using other = await kind.start({ servers: [silent.port], idle: "1500ms" });
     const kept = await connect(one, { pingInterval: 0 });
     const cut = await connect(other, { pingInterval: 0 });
     assertEquals((await cut.finished).code, 1006);
-    // is older than the one that was cut for its age
+    // has been idle for longer than the one that was cut for it
     await kept.send("still here");
     assertEquals(await kept.recv(), "still here");
     await kept.close();
@@ -231,13 +231,8 @@ Deno.test("reverse_proxy/server: only the proxy's X-Forwarded-* count, and of th
   }
 });
 
-/** Sends a request over TLS from an address of its own, and reads until `end` has come. */
-function exchangeFrom(
-  localAddress: string,
-  port: number,
-  head: string[],
-  end: string,
-): Promise<string> {
+/** Sends a request over TLS from another address of this machine; gives the answer, with the greeting behind it. */
+function exchangeFrom(localAddress: string, port: number, head: string[]): Promise<string> {
   const socket = connectTls({
     socket: connectTcp({ host: "127.0.0.1", port, localAddress }),
     servername: "localhost",
@@ -247,7 +242,7 @@ function exchangeFrom(
   let answer = "";
   socket.on("data", (bytes: Buffer) => {
     answer += bytes.toString();
-    if (answer.includes(end) && answer.endsWith("/")) resolve(answer);
+    if (/you are .*\/$/.test(answer)) resolve(answer);
   });
   socket.on("error", reject);
   socket.on("close", () => reject(new Error(`It ended after ${answer}`)));
