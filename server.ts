@@ -73,6 +73,13 @@ export interface WsServeOptions<S = undefined> extends WsAcceptOptions<S> {
    */
   maxWaiting?: number | undefined;
   /**
+   * Lets several processes listen on the same port (SO_REUSEPORT): Linux shares new connections out among those of one
+   * user that all ask for it. A process that ends takes its own connections with it, those included that it had not
+   * accepted yet; the others go on, and get all new ones. Needs `--unstable-net`, without which Deno ends the program.
+   * Linux only: elsewhere Deno ignores it, and the second process finds the address taken. Default: false.
+   */
+  reusePort?: boolean | undefined;
+  /**
    * How many connections are held at once, at least 1: those that are open or closing, and those whose request is still
    * being read or answered. One more is refused as soon as it is accepted, with 503 and `Retry-After: 10`; a flood of
    * them (over 128 at once) is closed without an answer. Default: Infinity, as many as the system has descriptors for.
@@ -80,7 +87,7 @@ export interface WsServeOptions<S = undefined> extends WsAcceptOptions<S> {
   maxConnections?: number | undefined;
   /**
    * Makes the listener, instead of `Deno.listen` or `Deno.listenTls`: for a Unix socket, a listener bound already, or one in
-   * memory. Is given the address and backlog that were asked for.
+   * memory. Is given the address, the backlog and `reusePort` that were asked for.
    */
   listen?: ((options: Deno.TcpListenOptions) => Deno.Listener) | undefined;
   /** Shuts the server down when aborted, as `shutdown()` does. */
@@ -192,6 +199,7 @@ export class WsServer implements AsyncDisposable {
       hostname,
       port: options.port ?? (this.#secure ? 443 : 80),
       tcpBacklog: options.maxWaiting ?? 511,
+      reusePort: options.reusePort ?? false,
     };
     this.#listener = options.listen !== undefined
       ? options.listen(where)

@@ -2,7 +2,14 @@
 import type { Job, Measure } from "./job.ts";
 
 /** Whom a case is run on. */
-export type Peer = "wsconn" | "deno_native" | "ws_deno" | "ws_node" | "bun" | "raw_tcp";
+export type Peer =
+  | "wsconn"
+  | "one_worker"
+  | "deno_native"
+  | "ws_deno"
+  | "ws_node"
+  | "bun"
+  | "raw_tcp";
 
 export const PEERS: Record<Peer, string> = {
   wsconn: "@wsconn/ws",
@@ -11,6 +18,7 @@ export const PEERS: Record<Peer, string> = {
   ws_node: "npm ws on Node",
   bun: "Bun",
   raw_tcp: "raw TCP",
+  one_worker: "one worker",
 };
 
 /** The groups of cases, and how their titles are to be read. */
@@ -21,6 +29,7 @@ export const GROUPS = {
     "the same: this module's client and others, all on one server; raw TCP is the load generator",
   "One way": "",
   Deflate: "context takeover; 1 is npm ws on Node",
+  Cores: "two workers on one port, a core each; 1 is one worker",
   Handshakes: "of 5,000 connections",
   Idle: "memory of the server",
   Start: "1 is a script with nothing but Deno.listen",
@@ -41,6 +50,8 @@ export interface Case {
   start?: boolean;
   /** Another server in place of raw TCP's. */
   floor?: string;
+  /** Whether this module's server is two processes that share a port, each on a core of its own. */
+  twoWorkers?: boolean;
 }
 
 const SERVERS: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "ws_node", "bun"];
@@ -116,6 +127,13 @@ function broadcast(depth: number): Case {
 const RATE: Pick<Case, "measures"> = { measures: ["rate", "cpu"] };
 /** What the cost of many connections is compared among. */
 const FEW = { ...RATE, peers: ["wsconn", "deno_native", "raw_tcp"] } as const;
+/** What the second core brings. */
+const TWO_WORKERS = {
+  peers: ["wsconn", "one_worker"],
+  base: "one_worker",
+  measures: ["rate"],
+  twoWorkers: true,
+} as const;
 
 export const CASES: readonly Case[] = [
   echo("Echo", [1, 1, 125, "text"]),
@@ -145,6 +163,13 @@ export const CASES: readonly Case[] = [
     base: "ws_node",
     measures: ["rate", "wire", "cpu"],
   }),
+  echo("Cores", [64, 1, 125, "text"], TWO_WORKERS),
+  other("Cores", "cores-deflate", "32 × 4 × 1 KiB of JSON, deflate", "deflate", [
+    32,
+    4,
+    1024,
+    "text",
+  ], TWO_WORKERS),
   other("Handshakes", "handshakes", "64 at once", "idle", [5000, 1, 125, "text"], {
     peers: ALL,
     measures: ["opened", "cpu"],

@@ -16,6 +16,9 @@ export const MEASURES: Record<Measure, { unit: string; more: boolean }> = {
   start: { unit: "ms", more: false },
 };
 
+/** What a ratio is of, where that is not Deno's own. */
+const BASES: Partial<Record<Peer, string>> = { ws_node: "ws", raw_tcp: "raw", one_worker: "one" };
+
 /** The results of each peer, in the order of the rounds. */
 export type Results = Map<Peer, Result[]>;
 
@@ -88,7 +91,7 @@ export function rows(test: Case, results: Results): string {
       index === 0 ? `${group}: ${title}` : "",
       `${MEASURES[measure].unit} ${MEASURES[measure].more ? "↑" : "↓"}`,
       ...cells,
-      base === "deno_native" ? ratio : `${ratio} of ${base === "ws_node" ? "ws" : "raw"}`,
+      BASES[base] === undefined ? ratio : `${ratio} of ${BASES[base]}`,
       formatRatio(ratiosOf(results, "wsconn", "bun", measure), false),
       formatRatio(ratiosOf(results, "wsconn", "raw_tcp", measure), false),
     ]);

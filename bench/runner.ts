@@ -22,7 +22,8 @@ async function runs(command: string): Promise<boolean> {
 
 const BUN = Deno.env.get("BUN") ?? "bun";
 const [hasTaskset, hasNode, hasBun] = await Promise.all(["taskset", "node", BUN].map(runs));
-const pinned = hasTaskset && navigator.hardwareConcurrency > 1;
+const cores = navigator.hardwareConcurrency;
+const pinned = hasTaskset && cores > 1;
 
 /** Whom this machine cannot run, and why. */
 export const missing = new Map<Peer, string>();
@@ -33,6 +34,12 @@ type Command = [program: string, ...args: string[]];
 
 function deno(script: string, ...args: string[]): Command {
   return [Deno.execPath(), "run", "-A", pathOf(script), ...args];
+}
+
+/** One of several workers on a port; 0 takes a free one. */
+function worker(port: number, ...args: string[]): Command {
+  const flags = ["run", "-A", "--unstable-net"];
+  return [Deno.execPath(), ...flags, pathOf("servers/wsconn.ts"), ...args, "shared", `${port}`];
 }
 
 function pathOf(script: string): string {
@@ -50,6 +57,8 @@ async function serverOf(peer: Peer, args: string[], floor?: string): Promise<Com
       return ["node", pathOf("servers/npm_ws.mjs"), import.meta.resolve(NPM_WS), ...args];
     case "bun":
       return [BUN, pathOf("servers/bun.mjs"), ...args];
+    case "one_worker":
+      return worker(0, ...args);
     default:
       return deno(`servers/${peer}.ts`, ...args);
   }
@@ -69,7 +78,7 @@ function starterOf(peer: Peer): Command {
 
 /** Measures a case on a peer once, in processes of its own: what is measured on one core, the other side on another. */
 export async function measure(
-  { job, start, floor }: Case,
+  { job, start, floor, twoWorkers = false }: Case,
   peer: Peer,
   seconds: number,
 ): Promise<Result> {
@@ -77,17 +86,20 @@ export async function measure(
   const { size, type, tls, mode, measured } = job;
   const args = tls ? ["tls", mode] : [mode];
   const isServer = measured === "server";
+  const isShared = twoWorkers && peer === "wsconn";
   await using serving = isServer
-    ? new Process(await serverOf(peer, args, floor), 0)
+    ? new Process(isShared ? worker(0, ...args) : await serverOf(peer, args, floor), 0)
     : new Process(deno("servers/mirror.ts", String(size), type), 1);
   const port = Number(await serving.firstLine());
+  await using second = isShared ? new Process(worker(port, ...args), 1) : undefined;
+  await second?.firstLine();
   const raw = isServer && peer === "raw_tcp";
   const task = JSON.stringify({ ...job, raw, seconds, port, pid: serving.pid } satisfies Job);
   await using measuring = isServer
-    ? new Process(deno("load.ts", task), 1)
+    ? new Process(deno("load.ts", task), twoWorkers && cores > 2 ? 2 : 1)
     : new Process(clientOf(peer, task), 0);
   const result = JSON.parse(await measuring.firstLine(seconds)) as Result;
-  await serving.end(); // before the other side, whose end it would have to deal with
+  await Promise.all([serving.end(), second?.end()]); // before the other side, whose end they would have to deal with
   return result;
 }
 

@@ -1,7 +1,7 @@
 /**
  * `/` echoes; `/sink` counts messages and answers "END" with their number; `/source` obeys "SEND count size type";
  * `/broadcast` sends every message to all connections. The other servers do the same. Arguments: `tls`, and the mode of the job, of which
- * `deflate` asks for compression.
+ * `deflate` asks for compression. This one only: `shared PORT`, to share a port with other processes.
  */
 import { type WsConn, wsServe } from "@wsconn/ws";
 import { tls } from "./tls.ts";
@@ -41,10 +41,12 @@ const handlers: Record<string, (conn: WsConn) => Promise<void>> = {
   "/source": source,
   "/broadcast": broadcast,
 };
+const shared = Deno.args.indexOf("shared");
 const server = wsServe((conn) => handlers[conn.line.split(" ")[1]!]!(conn), {
   ...tls,
   hostname: "127.0.0.1",
-  port: 0,
+  port: shared === -1 ? 0 : Number(Deno.args[shared + 1]),
+  reusePort: shared !== -1,
   maxMessageSize: 1 << 25,
   compression: Deno.args.includes("deflate"),
   onListen: (addr) => console.log((addr as Deno.NetAddr).port),
