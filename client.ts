@@ -17,13 +17,13 @@
  *
  * @module
  */
-import { toArrayBuffer } from "@std/streams/to-array-buffer";
+import { type Expected, readAnswer } from "./answer.ts";
 import { WsConn } from "./conn.ts";
+import { dial } from "./dial.ts";
 import type { Version } from "./framing/mod.ts";
-import { BodyDecoder } from "./handshake/body.ts";
 import type { DeflateParameters } from "./handshake/deflate.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
-import { checkedHeaders, HeadReader, type ResponseHead } from "./handshake/head.ts";
+import { checkedHeaders, type ResponseHead } from "./handshake/head.ts";
 import { checkHixieResponse, formatHixieRequest, type HixieVersion } from "./handshake/hixie.ts";
 import {
   assertNoReserved,
@@ -40,15 +40,7 @@ import {
   seconds,
   type WsConnOptions,
 } from "./options.ts";
-import {
-  closeNow,
-  readAtLeast,
-  readBody,
-  readHead,
-  sendAtOnce,
-  upTo,
-  writeAll,
-} from "./transport.ts";
+import { closeNow, readAtLeast, sendAtOnce, writeAll } from "./transport.ts";
 
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
@@ -63,9 +55,6 @@ export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts
 export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
 export type { WsMessageSource } from "./outgoing_message.ts";
-
-/** How much of the body of a refusal is kept. */
-const MAX_REFUSAL = 64 * 1024;
 
 /** What {@linkcode wsConnect} can be told. */
 export interface WsConnectOptions extends WsConnOptions {
@@ -213,45 +202,6 @@ function basicAuthorization(url: string | URL, { username, password }: URL): str
   return "Basic " + btoa(String.fromCharCode(...new TextEncoder().encode(credentials)));
 }
 
-/** Connects TCP and, for `wss:`, TLS. Tells `onConn` of each connection as soon as it has to be closed on failure. */
-async function dial(
-  url: URL,
-  { caCerts, cert, key }: WsConnectOptions,
-  signal: AbortSignal,
-  onConn: (conn: Deno.Conn) => void,
-): Promise<Deno.Conn> {
-  const secure = url.protocol === "wss:";
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const port = url.port === "" ? secure ? 443 : 80 : Number(url.port);
-  const tls = { hostname, ...(caCerts === undefined ? {} : { caCerts }) };
-  if (secure && cert !== undefined && key !== undefined) {
-    // Deno.startTls takes no client certificate. Deno.connectTls takes no signal: what comes too late is closed.
-    const connecting = Deno.connectTls({ ...tls, port, cert, key });
-    connecting.then((conn) => signal.aborted && closeNow(conn), () => {});
-    const conn = await orAbort(connecting, signal);
-    onConn(conn);
-    await conn.handshake();
-    return conn;
-  }
-  const tcp = await Deno.connect({ hostname, port, signal });
-  onConn(tcp);
-  sendAtOnce(tcp);
-  if (!secure) return tcp;
-  const conn = await Deno.startTls(tcp, tls);
-  onConn(conn);
-  signal.throwIfAborted();
-  await conn.handshake();
-  return conn;
-}
-
-/** `promise`, unless `signal` is aborted before it settles. */
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason));
-  });
-  return Promise.race([promise, aborted]);
-}
-
 /** What is asked of the server. */
 interface Opening {
   url: URL;
@@ -259,6 +209,9 @@ interface Opening {
   protocols: string[];
   headers: Headers;
 }
+
+/** RFC 6455 §4.1: any status but 101 is no WebSocket. */
+const UPGRADE: Expected = { who: "server", accepts: (status) => status === 101 };
 
 /** The opening handshake on a connection. */
 async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Promise<WsConn> {
@@ -293,7 +246,7 @@ async function shakeRfc6455(
   const key = generateKey();
   await writeAll(conn, formatRequest(url, key, protocols, headers, compression));
   const { acceptKey } = await import("./handshake/challenge.ts");
-  const { response, rest } = await readAnswer(conn);
+  const { response, rest } = await readAnswer(conn, UPGRADE);
   return { response, ...checkResponse(response, acceptKey(key), protocols, compression), rest };
 }
 
@@ -306,7 +259,7 @@ async function shakeHixie(
   const { ANSWER_LENGTH, answerTo, generateChallenge } = await import("./handshake/challenge.ts");
   const challenge = draft === "hixie-76" ? generateChallenge() : undefined;
   await writeAll(conn, formatHixieRequest(url, challenge, offered, headers));
-  const { response, rest } = await readAnswer(conn);
+  const { response, rest } = await readAnswer(conn, UPGRADE);
   const protocol = checkHixieResponse(response, draft, url, offered, headers);
   if (challenge === undefined) return { response, protocol, rest };
   // some servers send the answer apart from the head
@@ -322,64 +275,4 @@ async function shakeHixie(
 
 function equals(a: Uint8Array | undefined, b: Uint8Array): boolean {
   return a?.length === b.length && b.every((byte, at) => byte === a[at]);
-}
-
-/** Reads the server's answer, which throws if it is a refusal. */
-async function readAnswer(conn: Deno.Conn): Promise<{ response: ResponseHead; rest: Uint8Array }> {
-  let rest: Uint8Array = new Uint8Array(0);
-  for (;;) {
-    const reader = new HeadReader();
-    const response = await readResponse(conn, reader, rest);
-    rest = reader.rest;
-    if (response.status === 101) return { response, rest };
-    // RFC 9110 §15.2: any other interim answer is followed by another
-    if (response.status >= 200) throw await refusal(conn, response, rest);
-  }
-}
-
-async function readResponse(
-  conn: Deno.Conn,
-  reader: HeadReader,
-  rest: Uint8Array,
-): Promise<ResponseHead> {
-  try {
-    if (reader.push(rest) || await readHead(conn, reader)) return reader.response();
-  } catch (error) {
-    if (!(error instanceof WsHandshakeError)) throw error;
-    throw new WsHandshakeError(0, `The server's answer is not HTTP: ${error.message}`, {
-      cause: error,
-    });
-  }
-  throw new WsHandshakeError(0, "The server closed the connection without an answer");
-}
-
-async function refusal(
-  conn: Deno.Conn,
-  response: ResponseHead,
-  rest: Uint8Array,
-): Promise<WsHandshakeError> {
-  const { status, statusText, headers } = response;
-  return new WsHandshakeError(
-    status,
-    `The server refused the connection: ${status} ${statusText}`.trimEnd(),
-    { headers, body: await refusalBody(conn, response, rest) },
-  );
-}
-
-/** The body of a refusal, or as much of it as could be read: what counts is the refusal. */
-async function refusalBody(
-  conn: Deno.Conn,
-  response: ResponseHead,
-  rest: Uint8Array,
-): Promise<Uint8Array> {
-  const { status } = response;
-  if (status === 204 || status === 304) return new Uint8Array(0); // RFC 9110 §6.4.1
-  let decoder;
-  try {
-    decoder = new BodyDecoder(response, true);
-  } catch {
-    return new Uint8Array(0); // its length is malformed
-  }
-  const body = ReadableStream.from(upTo(MAX_REFUSAL, readBody(conn, decoder, rest)));
-  return new Uint8Array(await toArrayBuffer(body));
 }
