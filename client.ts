@@ -19,12 +19,21 @@
  */
 import { type Expected, readAnswer } from "./answer.ts";
 import { WsConn } from "./conn.ts";
-import { dial } from "./dial.ts";
+import {
+  type Attempt,
+  checkRoute,
+  dial,
+  type Dialed,
+  type Route,
+  type WsDialOptions,
+} from "./dial.ts";
 import type { Version } from "./framing/mod.ts";
 import type { DeflateParameters } from "./handshake/deflate.ts";
+import { basicAuthorization } from "./handshake/credentials.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { checkedHeaders, type ResponseHead } from "./handshake/head.ts";
 import { checkHixieResponse, formatHixieRequest, type HixieVersion } from "./handshake/hixie.ts";
+import { isRedirect, redirectTarget, withoutCredentials } from "./handshake/redirect.ts";
 import {
   assertNoReserved,
   assertProtocols,
@@ -32,6 +41,7 @@ import {
   formatRequest,
   generateKey,
 } from "./handshake/rfc6455.ts";
+import { parseWsUrl } from "./handshake/url.ts";
 import {
   type ConnLimits,
   connLimits,
@@ -40,10 +50,11 @@ import {
   seconds,
   type WsConnOptions,
 } from "./options.ts";
-import { closeNow, readAtLeast, sendAtOnce, writeAll } from "./transport.ts";
+import { closeNow, readAtLeast, writeAll } from "./transport.ts";
 
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+export type { WsDialOptions } from "./dial.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
 export {
   type CloseInfo,
@@ -57,7 +68,7 @@ export type { ConnLimits, WsConnOptions } from "./options.ts";
 export type { WsMessageSource } from "./outgoing_message.ts";
 
 /** What {@linkcode wsConnect} can be told. */
-export interface WsConnectOptions extends WsConnOptions {
+export interface WsConnectOptions extends WsConnOptions, WsDialOptions {
   /** Headers to send with the request, such as `Authorization`, `Cookie` or `Origin`. */
   headers?: HeadersInit | undefined;
   /** The subprotocols to offer, the preferred one first (RFC 6455 §1.9). */
@@ -69,17 +80,14 @@ export interface WsConnectOptions extends WsConnOptions {
   signal?: AbortSignal | undefined;
   /** How long connecting may take from name look-up to the server's answer, in seconds. Default: 10. */
   handshakeTimeout?: number | undefined;
-  /** Certificates (PEM) to trust besides the system's, for `wss:`. */
-  caCerts?: string[] | undefined;
-  /** The certificate (PEM) that this client shows the server, for `wss:`; goes with `key`. */
-  cert?: string | undefined;
-  /** The private key (PEM) of `cert`. */
-  key?: string | undefined;
   /**
-   * A connection to use as it is rather than dialing one: a Unix socket, a tunnel, TLS of your own. It belongs to the
-   * WebSocket once the arguments are found to be in order, and is closed if the handshake fails.
+   * How many redirects (301, 302, 303, 307, 308) are followed
+   * ({@link https://www.rfc-editor.org/rfc/rfc9110#section-15.4 | RFC 9110 §15.4}); none leads from `wss:` to `ws:`. To
+   * another origin (scheme, host or port) no credentials go, nor come back from there: of `headers` only
+   * `Accept-Language`, `Origin` and `User-Agent`, not the user name and password in the URL, not `cert`. The subprotocols
+   * are offered to whoever is asked: with a secret among them, follow none. Default: 0.
    */
-  conn?: Deno.Conn | undefined;
+  maxRedirects?: number | undefined;
   /**
    * Which protocol to open the connection with: "rfc6455", "hixie-76" or "hixie-75". The drafts carry text only, and offer
    * one subprotocol at most. Default: "rfc6455".
@@ -119,31 +127,10 @@ export async function wsConnect(
   url: string | URL,
   options: WsConnectOptions = {},
 ): Promise<WsConn> {
-  const target = parseUrl(url);
-  const protocols = [options.protocols ?? []].flat();
-  assertProtocols(protocols);
-  const headers = checkedHeaders(options.headers);
-  assertNoReserved(headers);
-  if (!headers.has("authorization") && (target.username !== "" || target.password !== "")) {
-    headers.set("authorization", basicAuthorization(url, target));
-  }
-  const request: Opening = {
-    url: target,
-    version: options.version ?? "rfc6455",
-    protocols,
-    headers,
-  };
-  if (request.version !== "rfc6455" && protocols.length > 1) {
-    throw new SyntaxError(
-      `Cannot offer ${protocols.length} subprotocols: ${request.version} offers one`,
-    );
-  }
-  if ((options.cert === undefined) !== (options.key === undefined)) {
-    throw new TypeError(
-      `Cannot show a certificate with only "${options.cert ? "cert" : "key"}": it takes both`,
-    );
-  }
+  let request = openingOf(parseWsUrl(url), options);
+  let route = checkRoute(options);
   const limits = connLimits(options);
+  const { maxRedirects = 0 } = options;
   const handshakeTimeout = seconds("handshakeTimeout", options.handshakeTimeout, 10);
   const { signal } = options;
   signal?.throwIfAborted();
@@ -151,18 +138,32 @@ export async function wsConnect(
   const canceller = new AbortController();
   const onAbort = () => canceller.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort);
+  const { host } = request.url;
   const timer = setTimeout(() => {
-    const message = `Cannot connect to ${target.host}: no answer within ${handshakeTimeout} s`;
+    const message = `Cannot connect to ${host}: no answer within ${handshakeTimeout} s`;
     canceller.abort(new Deno.errors.TimedOut(message));
   }, handshakeTimeout * 1000);
   let conn: Deno.Conn | undefined;
   // closing the connection makes whatever waits on it fail at once
   canceller.signal.addEventListener("abort", () => conn && closeNow(conn));
+  const attempt: Attempt = { signal: canceller.signal, onConn: (dialed) => conn = dialed };
   try {
-    conn = options.conn ?? await dial(target, options, canceller.signal, (c) => conn = c);
-    canceller.signal.throwIfAborted();
-    sendAtOnce(conn);
-    return await open(conn, request, limits);
+    for (let followed = 0;; followed++) {
+      const dialed = await dial(request.url, route, attempt);
+      conn = dialed.conn;
+      canceller.signal.throwIfAborted();
+      try {
+        return await open(dialed, request, limits);
+      } catch (error) {
+        if (!request.follows || !(error instanceof WsHandshakeError && isRedirect(error))) {
+          throw error;
+        }
+        closeNow(conn);
+        canceller.signal.throwIfAborted();
+        if (followed === maxRedirects) throw tooManyRedirects(maxRedirects, error);
+        [request, route] = redirected(request, route, error);
+      }
+    }
   } catch (error) {
     if (conn !== undefined) closeNow(conn);
     // a refusal stands, even if the time ran out within its body
@@ -176,48 +177,88 @@ export async function wsConnect(
   }
 }
 
-function parseUrl(url: string | URL): URL {
-  const target = URL.parse(url);
-  if (target === null) throw new SyntaxError(`Cannot connect to "${url}": it is not a URL`);
-  // the WHATWG's WebSocket takes http: and https: too
-  if (target.protocol === "http:") target.protocol = "ws:";
-  if (target.protocol === "https:") target.protocol = "wss:";
-  if (target.protocol !== "ws:" && target.protocol !== "wss:") {
-    throw new SyntaxError(`Cannot connect to "${url}": its scheme must be ws: or wss:`);
-  }
-  // RFC 6455 §3
-  if (target.hash !== "" || target.href.endsWith("#")) {
-    throw new SyntaxError(`Cannot connect to "${url}": it must not have a fragment`);
-  }
-  return target;
-}
-
-function basicAuthorization(url: string | URL, { username, password }: URL): string {
-  let credentials;
-  try {
-    credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  } catch (cause) {
-    throw new SyntaxError(`Cannot connect to "${url}": its user name is malformed`, { cause });
-  }
-  return "Basic " + btoa(String.fromCharCode(...new TextEncoder().encode(credentials)));
-}
-
 /** What is asked of the server. */
 interface Opening {
   url: URL;
   version: Version;
   protocols: string[];
   headers: Headers;
+  /** Whether redirects are followed. */
+  follows: boolean;
 }
 
-/** RFC 6455 §4.1: any status but 101 is no WebSocket. */
-const UPGRADE: Expected = { who: "server", accepts: (status) => status === 101 };
+/** What the options ask for; throws if that cannot be asked. */
+function openingOf(url: URL, options: WsConnectOptions): Opening {
+  const { version = "rfc6455", maxRedirects = 0 } = options;
+  const protocols = [options.protocols ?? []].flat();
+  assertProtocols(protocols);
+  if (version !== "rfc6455" && protocols.length > 1) {
+    throw new SyntaxError(`Cannot offer ${protocols.length} subprotocols: ${version} offers one`);
+  }
+  const headers = checkedHeaders(options.headers);
+  assertNoReserved(headers);
+  if (headers.has("proxy-authorization")) {
+    throw new TypeError(
+      'Cannot set header proxy-authorization: the server must not see it, "proxyHeaders" go to the proxy',
+    );
+  }
+  const authorization = basicAuthorization(url);
+  if (authorization !== undefined && !headers.has("authorization")) {
+    headers.set("authorization", authorization);
+  }
+  if (!(Number.isInteger(maxRedirects) && maxRedirects >= 0)) {
+    throw new RangeError(
+      `maxRedirects must be a whole number from 0 up: current value is ${maxRedirects}`,
+    );
+  }
+  if (maxRedirects > 0 && options.conn !== undefined) {
+    throw new TypeError(
+      'Cannot follow redirects on "conn": another server takes another connection',
+    );
+  }
+  return { url, version, protocols, headers, follows: maxRedirects > 0 };
+}
+
+/** What to ask instead, and how to get there, after a redirect: another origin gets no credentials, from here on. */
+function redirected(
+  request: Opening,
+  route: Route,
+  answer: WsHandshakeError,
+): [request: Opening, route: Route] {
+  const url = redirectTarget(request.url, answer);
+  if (url.origin === request.url.origin) return [{ ...request, url }, route];
+  if (route.unix !== undefined) {
+    const { status, headers } = answer;
+    throw new WsHandshakeError(
+      status,
+      `Cannot follow the redirect to ${url.host}: only ${request.url.host} is behind the Unix socket`,
+      { headers },
+    );
+  }
+  const headers = withoutCredentials(request.headers);
+  return [{ ...request, url, headers }, { ...route, identity: undefined }];
+}
+
+function tooManyRedirects(most: number, { status, headers }: WsHandshakeError): WsHandshakeError {
+  return new WsHandshakeError(
+    status,
+    `Cannot follow another redirect: maxRedirects is ${most}, and it would lead to ${
+      JSON.stringify(headers.get("location"))
+    }`,
+    { headers },
+  );
+}
 
 /** The opening handshake on a connection. */
-async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Promise<WsConn> {
+async function open(
+  { conn, rest: read }: Dialed,
+  request: Opening,
+  limits: ConnLimits,
+): Promise<WsConn> {
   const { version } = request;
   const shake = version === "rfc6455" ? shakeRfc6455 : shakeHixie;
-  const { response, protocol, extensions = "", deflate, rest } = await shake(conn, request, limits);
+  const agreement = await shake(conn, request, limits, read);
+  const { response, protocol, extensions = "", deflate, rest } = agreement;
   const compression = deflate && await makeDeflate("client", deflate, limits.compression);
   return new WsConn(conn, {
     line: response.line,
@@ -228,6 +269,10 @@ async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Prom
     framing: (events) => makeProtocol(version, "client", events, limits, compression),
   }, limits);
 }
+
+/** RFC 6455 §4.1: any status but 101 is no WebSocket. */
+const UPGRADE: Expected = { who: "server", accepts: (status) => status === 101 };
+const UPGRADE_OR_REDIRECT: Expected = { ...UPGRADE, skipsBody: isRedirect };
 
 /** What the server agreed to. */
 interface Agreement {
@@ -240,26 +285,29 @@ interface Agreement {
 
 async function shakeRfc6455(
   conn: Deno.Conn,
-  { url, protocols, headers }: Opening,
+  { url, protocols, headers, follows }: Opening,
   { compression }: ConnLimits,
+  read: Uint8Array,
 ): Promise<Agreement> {
   const key = generateKey();
   await writeAll(conn, formatRequest(url, key, protocols, headers, compression));
   const { acceptKey } = await import("./handshake/challenge.ts");
-  const { response, rest } = await readAnswer(conn, UPGRADE);
+  const { response, rest } = await readAnswer(conn, follows ? UPGRADE_OR_REDIRECT : UPGRADE, read);
   return { response, ...checkResponse(response, acceptKey(key), protocols, compression), rest };
 }
 
 async function shakeHixie(
   conn: Deno.Conn,
-  { url, version, protocols, headers }: Opening,
+  { url, version, protocols, headers, follows }: Opening,
+  _limits: ConnLimits,
+  read: Uint8Array,
 ): Promise<Agreement> {
   const draft = version as HixieVersion;
   const [offered = ""] = protocols;
   const { ANSWER_LENGTH, answerTo, generateChallenge } = await import("./handshake/challenge.ts");
   const challenge = draft === "hixie-76" ? generateChallenge() : undefined;
   await writeAll(conn, formatHixieRequest(url, challenge, offered, headers));
-  const { response, rest } = await readAnswer(conn, UPGRADE);
+  const { response, rest } = await readAnswer(conn, follows ? UPGRADE_OR_REDIRECT : UPGRADE, read);
   const protocol = checkHixieResponse(response, draft, url, offered, headers);
   if (challenge === undefined) return { response, protocol, rest };
   // some servers send the answer apart from the head

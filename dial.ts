@@ -1,41 +1,171 @@
-/** How a connection to a server comes about, before anything is said on it: TCP and TLS. */
-import { closeNow, sendAtOnce } from "./transport.ts";
+/** How a connection to a server comes about, before anything is said to it: TCP, TLS, Unix sockets, proxies. */
+import { type Expected, readAnswer } from "./answer.ts";
+import { environmentProxy } from "./handshake/environment.ts";
+import { WsHandshakeError } from "./handshake/error.ts";
+import { checkedHeaders } from "./handshake/head.ts";
+import { formatConnect, parseProxy } from "./handshake/proxy.ts";
+import { assertNoReserved } from "./handshake/rfc6455.ts";
+import { hostOf, portOf } from "./handshake/url.ts";
+import { closeNow, sendAtOnce, writeAll } from "./transport.ts";
 
-/** What TLS to a server may need. */
-export interface TlsOptions {
+/** How a client gets to the server. */
+export interface WsDialOptions {
+  /**
+   * The HTTP proxy to go through, which is asked for a tunnel with `CONNECT`
+   * ({@link https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6 | RFC 9110 §9.3.6}), for `ws:` and `wss:` alike: its URL,
+   * `http:` or `https:`, with the user name and password for it if it wants them; or "none".
+   *
+   * By default, "environment", it is what `fetch` uses: the one in `https_proxy` for `wss:`, `http_proxy` for `ws:`, or
+   * else `all_proxy`, unless `no_proxy` lists the server; all four in upper case too. These variables are read only if
+   * the program is allowed to already (`--allow-env=HTTPS_PROXY,NO_PROXY`, say): nobody is asked, and without the
+   * permission there is no proxy. This machine itself (localhost, 127.0.0.0/8, ::1) is never reached through a proxy of
+   * the environment, and `HTTP_PROXY` does not count where `REQUEST_METHOD` is set (CVE-2016-5385).
+   *
+   * `no_proxy` lists, with commas or spaces between them: `*` for everything; names, each standing for all names under it
+   * too, with or without a dot or `*.` in front; addresses; networks such as `10.0.0.0/8`; each but `*` and networks
+   * with `:port` behind it for that port alone. Names are not looked up.
+   */
+  proxy?: string | URL | "environment" | "none" | undefined;
+  /** Headers for the proxy alone, such as `Proxy-Authorization`, which stands before the user name and password in its URL. */
+  proxyHeaders?: HeadersInit | undefined;
+  /**
+   * The path of a Unix socket to connect to. The URL then only says what is asked for there. Needs `--allow-read` and
+   * `--allow-write` for the path and `--allow-net=unix:` with it, as an absolute one, behind the colon. Not together with
+   * `proxy`.
+   */
+  unix?: string | undefined;
+  /**
+   * A connection to use as it is rather than making one: a tunnel, TLS of your own. It belongs to the WebSocket once the
+   * arguments are found to be in order, and is closed if the handshake fails. Not together with `proxy` or `unix`.
+   */
+  conn?: Deno.Conn | undefined;
+  /** Certificates (PEM) to trust besides the system's, for `wss:` and for a proxy with `https:`. */
   caCerts?: string[] | undefined;
+  /**
+   * The certificate (PEM) that this client shows the server, for `wss:`; goes with `key`. A proxy is not shown it.
+   */
   cert?: string | undefined;
+  /** The private key (PEM) of `cert`. */
   key?: string | undefined;
 }
 
-/** Connects TCP and, for `wss:`, TLS. Tells `onConn` of each connection as soon as it has to be closed on failure. */
-export async function dial(
-  url: URL,
-  { caCerts, cert, key }: TlsOptions,
-  signal: AbortSignal,
-  onConn: (conn: Deno.Conn) => void,
-): Promise<Deno.Conn> {
-  const secure = url.protocol === "wss:";
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const port = url.port === "" ? secure ? 443 : 80 : Number(url.port);
-  const tls = { hostname, ...(caCerts === undefined ? {} : { caCerts }) };
-  if (secure && cert !== undefined && key !== undefined) {
-    // Deno.startTls takes no client certificate. Deno.connectTls takes no signal: what comes too late is closed.
-    const connecting = Deno.connectTls({ ...tls, port, cert, key });
-    connecting.then((conn) => signal.aborted && closeNow(conn), () => {});
-    const conn = await orAbort(connecting, signal);
-    onConn(conn);
-    await conn.handshake();
-    return conn;
+/** {@linkcode WsDialOptions}, checked. */
+export interface Route {
+  readonly proxy: URL | "environment" | "none";
+  readonly proxyHeaders: Headers;
+  readonly unix: string | undefined;
+  readonly conn: Deno.Conn | undefined;
+  readonly caCerts: string[];
+  /** The client's certificate and its key. */
+  readonly identity: { cert: string; key: string } | undefined;
+}
+
+/** One attempt to connect. */
+export interface Attempt {
+  /** Calls it off. */
+  signal: AbortSignal;
+  /** Is told of each connection as soon as it has to be closed on failure. */
+  onConn(conn: Deno.Conn): void;
+}
+
+/** A connection, and what has been read from it already. */
+export interface Dialed {
+  conn: Deno.Conn;
+  rest: Uint8Array;
+}
+
+const NONE = new Uint8Array(0);
+
+/** RFC 9110 §9.3.6: any status of 2xx says that the tunnel is there, and no body follows. */
+const TUNNEL: Expected = {
+  who: "proxy",
+  accepts: (status) => status >= 200 && status < 300,
+};
+
+/** Checks the options; throws if they contradict one another. */
+export function checkRoute(options: WsDialOptions): Route {
+  const { proxy = "environment", unix, conn, caCerts = [], cert, key } = options;
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new TypeError(
+      `Cannot show a certificate with only "${cert ? "cert" : "key"}": it takes both`,
+    );
   }
-  const tcp = await Deno.connect({ hostname, port, signal });
-  onConn(tcp);
-  sendAtOnce(tcp);
-  if (!secure) return tcp;
-  const conn = await Deno.startTls(tcp, tls);
+  const isNamed = proxy !== "environment" && proxy !== "none";
+  const ways = Object.entries({ proxy: isNamed ? proxy : undefined, unix, conn })
+    .flatMap(([name, way]) => way === undefined ? [] : `"${name}"`);
+  if (ways.length > 1) {
+    throw new TypeError(`Cannot connect with ${ways.join(" and ")}: one at most`);
+  }
+  const proxyHeaders = checkedHeaders(options.proxyHeaders);
+  assertNoReserved(proxyHeaders);
+  if (proxyHeaders.has("host")) throw new TypeError("Cannot set header host for the proxy");
+  return {
+    proxy: isNamed ? parseProxy(proxy, 'the option "proxy"') : proxy,
+    proxyHeaders,
+    unix,
+    conn,
+    caCerts,
+    identity: cert === undefined || key === undefined ? undefined : { cert, key },
+  };
+}
+
+/** Connects to the server of `url`: up to where its opening request can be sent. */
+export async function dial(url: URL, route: Route, attempt: Attempt): Promise<Dialed> {
+  const { conn, unix, identity } = route;
+  if (conn !== undefined) {
+    sendAtOnce(conn);
+    return { conn, rest: NONE };
+  }
+  const isSecure = url.protocol === "wss:";
+  const proxy = unix === undefined ? await proxyFor(url, route) : undefined;
+  if (isSecure && unix === undefined && proxy === undefined && identity !== undefined) {
+    return { conn: await dialTls(url, route, identity, attempt), rest: NONE };
+  }
+  const below = unix !== undefined
+    ? { conn: await dialUnix(unix, attempt), rest: NONE }
+    : proxy !== undefined
+    ? await dialProxy(proxy, url, route, attempt)
+    : { conn: await dialTcp(url, attempt), rest: NONE };
+  if (!isSecure) return below;
+  // in TLS a server does not speak first: somebody before it has
+  if (below.rest.length > 0) {
+    throw new WsHandshakeError(0, `The proxy sent ${below.rest.length} bytes before TLS began`);
+  }
+  return { conn: await secure(below.conn, url, route, attempt), rest: NONE };
+}
+
+async function dialTcp(url: URL, { signal, onConn }: Attempt): Promise<Deno.TcpConn> {
+  const conn = await Deno.connect({ hostname: hostOf(url), port: portOf(url), signal });
   onConn(conn);
-  signal.throwIfAborted();
+  sendAtOnce(conn);
+  return conn;
+}
+
+async function dialUnix(path: string, attempt: Attempt): Promise<Deno.Conn> {
+  return await unlessLate(Deno.connect({ transport: "unix", path }), attempt);
+}
+
+/** Deno.startTls takes no client certificate: Deno.connectTls does. */
+async function dialTls(
+  url: URL,
+  { caCerts }: Route,
+  identity: { cert: string; key: string },
+  attempt: Attempt,
+): Promise<Deno.Conn> {
+  const options = { hostname: hostOf(url), port: portOf(url), caCerts, ...identity };
+  const conn = await unlessLate(Deno.connectTls(options), attempt);
   await conn.handshake();
+  return conn;
+}
+
+/** What is connecting without a signal: if it comes too late, it is closed. */
+async function unlessLate<C extends Deno.Conn>(
+  connecting: Promise<C>,
+  { signal, onConn }: Attempt,
+): Promise<C> {
+  connecting.then((conn) => signal.aborted && closeNow(conn), () => {});
+  const conn = await orAbort(connecting, signal);
+  onConn(conn);
   return conn;
 }
 
@@ -45,4 +175,70 @@ function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener("abort", () => reject(signal.reason));
   });
   return Promise.race([promise, aborted]);
+}
+
+/** TLS with the host of `url` on a connection that is there. */
+async function secure(
+  conn: Deno.Conn,
+  url: URL,
+  { caCerts, identity }: Route,
+  { signal, onConn }: Attempt,
+): Promise<Deno.Conn> {
+  const hostname = hostOf(url);
+  if (isTcp(conn) && identity === undefined) {
+    const tls = await Deno.startTls(conn, { hostname, caCerts });
+    onConn(tls);
+    signal.throwIfAborted();
+    await tls.handshake();
+    return tls;
+  }
+  const { startTlsOver } = await import("./tls.ts");
+  signal.throwIfAborted();
+  const tls = await startTlsOver(conn, hostname, caCerts, identity);
+  onConn(tls);
+  return tls;
+}
+
+/** Neither TLS nor a Unix socket. */
+function isTcp(conn: Deno.Conn): conn is Deno.TcpConn {
+  return "setNoDelay" in conn;
+}
+
+/** A tunnel to the host of `url`. */
+async function dialProxy(
+  proxy: URL,
+  url: URL,
+  route: Route,
+  attempt: Attempt,
+): Promise<Dialed> {
+  const request = formatConnect(url, proxy, route.proxyHeaders);
+  const conn = await reachProxy(proxy, route, attempt);
+  await writeAll(conn, request);
+  const { rest } = await readAnswer(conn, TUNNEL);
+  return { conn, rest };
+}
+
+async function reachProxy(proxy: URL, route: Route, attempt: Attempt): Promise<Deno.Conn> {
+  try {
+    const tcp = await dialTcp(proxy, attempt);
+    return proxy.protocol === "https:"
+      ? await secure(tcp, proxy, { ...route, identity: undefined }, attempt)
+      : tcp;
+  } catch (error) {
+    // otherwise one would look for the fault at the server
+    if (error instanceof Error && !attempt.signal.aborted) {
+      error.message = `Cannot connect to the proxy ${proxy.host}: ${error.message}`;
+    }
+    throw error;
+  }
+}
+
+async function proxyFor(url: URL, { proxy }: Route): Promise<URL | undefined> {
+  if (proxy === "none") return undefined;
+  return proxy === "environment" ? await environmentProxy(url, readEnvironment) : proxy;
+}
+
+function readEnvironment(variable: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
 }
