@@ -206,6 +206,7 @@ function openingOf(url: URL, options: WsConnectOptions): Opening {
   if (authorization !== undefined && !headers.has("authorization")) {
     headers.set("authorization", authorization);
   }
+  url.username = url.password = ""; // a relative redirect would inherit them
   if (!(Number.isInteger(maxRedirects) && maxRedirects >= 0)) {
     throw new RangeError(
       `maxRedirects must be a whole number from 0 up: current value is ${maxRedirects}`,

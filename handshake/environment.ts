@@ -71,8 +71,9 @@ async function isWithin(host: string, entries: string[]): Promise<boolean> {
   const [type, most] = family === 4 ? ["ipv4", 32] as const : ["ipv6", 128] as const;
   const list = new BlockList();
   for (const entry of entries) {
-    const [address = "", bits = `${most}`] = entry.split("/", 2);
-    if (isIP(address) !== family || !/^\d{1,3}$/.test(bits) || Number(bits) > most) continue;
+    const [address = "", bits = `${most}`, ...more] = entry.split("/");
+    if (isIP(address) !== family || address.includes("%")) continue; // a zone is of no use here
+    if (!/^\d{1,3}$/.test(bits) || Number(bits) > most || more.length > 0) continue;
     list.addSubnet(address, Number(bits), type);
   }
   return list.check(host, type);

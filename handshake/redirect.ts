@@ -16,7 +16,7 @@ export function isRedirect({ status, headers }: Answer): boolean {
 }
 
 /**
- * Where an answer sends the client (RFC 9110 §10.2.2).
+ * Where an answer sends the client that has asked at `from`, a URL without credentials (RFC 9110 §10.2.2).
  *
  * @throws {WsHandshakeError} With the answer's status and headers, if that is no place to go to.
  */
@@ -27,6 +27,8 @@ export function redirectTarget(from: URL, { status, headers }: Answer): URL {
       headers,
       cause,
     });
+  // RFC 9110 §10.2.2: a URI-reference has no white space; two Locations stand here joined by ", "
+  if (/\s/.test(location)) throw refuse("it is not the URL of a WebSocket");
   let target;
   try {
     target = parseWsUrl(location, from);

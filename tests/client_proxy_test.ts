@@ -1,7 +1,5 @@
 /** The client through a proxy: real tunnels, and all that can come instead of one. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { createServer } from "node:tls";
-import { once } from "node:events";
 import {
   type WsConn,
   wsConnect,
@@ -9,9 +7,9 @@ import {
   WsHandshakeError,
   wsServe,
 } from "../mod.ts";
-import { closeNow, writeAll } from "../transport.ts";
 import { seeded, splits } from "./helpers/bytes.ts";
 import { certs } from "./helpers/certs.ts";
+import { demandingServer } from "./helpers/demanding.ts";
 import { ConnectProxy, type ProxyOptions } from "./helpers/proxy.ts";
 import { LOCAL } from "./helpers/sockets.ts";
 
@@ -251,37 +249,6 @@ Deno.test("the server's certificate is checked within the tunnel, as without one
     assert(/certificate/i.test(error.message), error.message);
   }
 });
-
-/** A server that lets in only who shows a certificate of the test CA, and hands each connection to an echo server. */
-async function demandingServer(target: string): Promise<{ url: string } & AsyncDisposable> {
-  const { port } = new URL(target);
-  const sockets = new Set<{ destroy(): void }>();
-  const server = createServer({
-    ...certs.server,
-    ca: [certs.ca],
-    requestCert: true,
-    rejectUnauthorized: true,
-  }, async (socket) => {
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
-    sockets.add(socket);
-    socket.on("error", () => {});
-    socket.on("close", () => closeNow(conn));
-    socket.on("data", (bytes) => void writeAll(conn, bytes).catch(() => socket.destroy()));
-    for await (const bytes of conn.readable) socket.write(bytes);
-    socket.end();
-  });
-  server.on("tlsClientError", () => {});
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    url: `wss://127.0.0.1:${(server.address() as { port: number }).port}/`,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
-    },
-  };
-}
 
 Deno.test("a client certificate reaches the server that demands it: directly and through proxies", async () => {
   await using echo = echoServer();

@@ -302,7 +302,7 @@ Deno.test("malformed user names are a SyntaxError, and port 0 is not port 80", a
   await assertRejects(
     () => wsConnect("ws://a%:b@localhost/"),
     SyntaxError,
-    "user name is malformed",
+    "the user name or password in its URL is malformed",
   );
   const error = await assertRejects(() => wsConnect("ws://127.0.0.1:0/"), Error);
   assert(!error.message.includes(":80"), error.message);
