@@ -78,7 +78,10 @@ export interface WsConnectOptions extends WsConnOptions, WsDialOptions {
    * the server leaves unanswered is closed by Deno only when the server ends it.)
    */
   signal?: AbortSignal | undefined;
-  /** How long connecting may take from name look-up to the server's answer, in seconds. Default: 10. */
+  /**
+   * How long connecting may take from name look-up to the server's answer, proxy and redirects included, in seconds.
+   * Default: 10.
+   */
   handshakeTimeout?: number | undefined;
   /**
    * How many redirects (301, 302, 303, 307, 308) are followed
@@ -97,15 +100,19 @@ export interface WsConnectOptions extends WsConnOptions, WsDialOptions {
 
 /**
  * Opens a WebSocket connection to a server ({@link https://www.rfc-editor.org/rfc/rfc6455#section-4.1 | RFC 6455 §4.1}).
- * Needs the permission `--allow-net` for the server, unless `options.conn` is given.
+ * Needs the permission `--allow-net` for the server, or for the proxy if there is one; for a Unix socket see
+ * {@linkcode WsDialOptions.unix}; none if `options.conn` is given.
  *
  * @param url Where to: `ws:` or `wss:`, or `http:` or `https:` meaning the same. A user name and password in it are sent
  * as `Authorization`.
- * @param options Headers, subprotocols, limits, TLS.
+ * @param options Headers, subprotocols, limits, TLS, and the way to the server.
  * @returns The open connection.
- * @throws {SyntaxError} If the URL is not one of a WebSocket, or a subprotocol is not a token.
- * @throws {TypeError} If `cert` is given without `key` or the reverse, a header is one that the handshake sets, or its value has a line break.
- * @throws {WsHandshakeError} If the server refuses, or answers wrongly; with its `status`, `headers` and `body`.
+ * @throws {SyntaxError} If the URL is not one of a WebSocket, that of the proxy is not one of an HTTP proxy, or a
+ * subprotocol is not a token.
+ * @throws {TypeError} If options contradict one another, a header is one that the handshake sets, or its value has a line break.
+ * @throws {RangeError} If a limit is out of its range.
+ * @throws {WsHandshakeError} If the server, or the proxy, refuses or answers wrongly; with the `status`, `headers` and
+ * `body` of the answer, and a message that says whose it is.
  * @throws {Deno.errors.TimedOut} If it takes longer than `handshakeTimeout`.
  * @throws The reason of `signal` if it is aborted, and what `Deno.connect` throws if there is no connection to be had.
  *
@@ -146,19 +153,23 @@ export async function wsConnect(
   let conn: Deno.Conn | undefined;
   // closing the connection makes whatever waits on it fail at once
   canceller.signal.addEventListener("abort", () => conn && closeNow(conn));
-  const attempt: Attempt = { signal: canceller.signal, onConn: (dialed) => conn = dialed };
+  const attempt: Attempt = {
+    signal: canceller.signal,
+    onConn(dialed) {
+      conn = dialed;
+      canceller.signal.throwIfAborted();
+    },
+  };
   try {
     for (let followed = 0;; followed++) {
       const dialed = await dial(request.url, route, attempt);
-      conn = dialed.conn;
-      canceller.signal.throwIfAborted();
       try {
         return await open(dialed, request, limits);
       } catch (error) {
         if (!request.follows || !(error instanceof WsHandshakeError && isRedirect(error))) {
           throw error;
         }
-        closeNow(conn);
+        closeNow(dialed.conn);
         canceller.signal.throwIfAborted();
         if (followed === maxRedirects) throw tooManyRedirects(maxRedirects, error);
         [request, route] = redirected(request, route, error);

@@ -15,11 +15,12 @@ export interface WsDialOptions {
    * ({@link https://www.rfc-editor.org/rfc/rfc9110#section-9.3.6 | RFC 9110 §9.3.6}), for `ws:` and `wss:` alike: its URL,
    * `http:` or `https:`, with the user name and password for it if it wants them; or "none".
    *
-   * By default, "environment", it is what `fetch` uses: the one in `https_proxy` for `wss:`, `http_proxy` for `ws:`, or
-   * else `all_proxy`, unless `no_proxy` lists the server; all four in upper case too. These variables are read only if
-   * the program is allowed to already (`--allow-env=HTTPS_PROXY,NO_PROXY`, say): nobody is asked, and without the
-   * permission there is no proxy. This machine itself (localhost, 127.0.0.0/8, ::1) is never reached through a proxy of
-   * the environment, and `HTTP_PROXY` does not count where `REQUEST_METHOD` is set (CVE-2016-5385).
+   * The default is "environment", as with Deno's `fetch` and `WebSocket`: the one in `https_proxy` for `wss:`, in `http_proxy` for
+   * `ws:`, or else in `all_proxy`, unless `no_proxy` lists the server; all four in upper case too. A WebSocket is not to
+   * need more permissions for this: the variables are read if the program may read them anyway
+   * (`--allow-env=HTTPS_PROXY,NO_PROXY`, say), nobody is asked, and without the permission there is no proxy. This machine
+   * itself (localhost, 127.0.0.0/8, ::1) is never reached through a proxy of the environment, and `HTTP_PROXY` does not
+   * count where `REQUEST_METHOD` is set (CVE-2016-5385).
    *
    * `no_proxy` lists, with commas or spaces between them: `*` for everything; names, each standing for all names under it
    * too, with or without a dot or `*.` in front; addresses; networks such as `10.0.0.0/8`; each but `*` and networks
@@ -64,7 +65,7 @@ export interface Route {
 export interface Attempt {
   /** Calls it off. */
   signal: AbortSignal;
-  /** Is told of each connection as soon as it has to be closed on failure. */
+  /** Is told of each connection as soon as it has to be closed on failure. Throws if it was called off meanwhile. */
   onConn(conn: Deno.Conn): void;
 }
 
@@ -113,6 +114,7 @@ export function checkRoute(options: WsDialOptions): Route {
 export async function dial(url: URL, route: Route, attempt: Attempt): Promise<Dialed> {
   const { conn, unix, identity } = route;
   if (conn !== undefined) {
+    attempt.onConn(conn);
     sendAtOnce(conn);
     return { conn, rest: NONE };
   }
@@ -121,17 +123,25 @@ export async function dial(url: URL, route: Route, attempt: Attempt): Promise<Di
   if (isSecure && unix === undefined && proxy === undefined && identity !== undefined) {
     return { conn: await dialTls(url, route, identity, attempt), rest: NONE };
   }
-  const below = unix !== undefined
-    ? { conn: await dialUnix(unix, attempt), rest: NONE }
-    : proxy !== undefined
-    ? await dialProxy(proxy, url, route, attempt)
-    : { conn: await dialTcp(url, attempt), rest: NONE };
+  const below = await dialPlain(url, proxy, route, attempt);
   if (!isSecure) return below;
   // in TLS a server does not speak first: somebody before it has
   if (below.rest.length > 0) {
     throw new WsHandshakeError(0, `The proxy sent ${below.rest.length} bytes before TLS began`);
   }
   return { conn: await secure(below.conn, url, route, attempt), rest: NONE };
+}
+
+/** Connects without TLS to the server. */
+async function dialPlain(
+  url: URL,
+  proxy: URL | undefined,
+  route: Route,
+  attempt: Attempt,
+): Promise<Dialed> {
+  if (route.unix !== undefined) return { conn: await dialUnix(route.unix, attempt), rest: NONE };
+  if (proxy !== undefined) return await dialProxy(proxy, url, route, attempt);
+  return { conn: await dialTcp(url, attempt), rest: NONE };
 }
 
 async function dialTcp(url: URL, { signal, onConn }: Attempt): Promise<Deno.TcpConn> {
@@ -188,7 +198,6 @@ async function secure(
   if (isTcp(conn) && identity === undefined) {
     const tls = await Deno.startTls(conn, { hostname, caCerts });
     onConn(tls);
-    signal.throwIfAborted();
     await tls.handshake();
     return tls;
   }

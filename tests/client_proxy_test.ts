@@ -196,14 +196,18 @@ Deno.test("a connection that is given up closes the one to the proxy", async () 
 });
 
 Deno.test("a proxy that ends the tunnel ends the connection", async () => {
-  for (const tls of [{}, certs.server]) {
-    await using server = echoServer(tls);
-    const proxy = new ConnectProxy();
-    const conn = await wsConnect(server.url, { proxy: proxy.url, ...trusted });
-    await conn.recv();
-    await proxy[Symbol.asyncDispose]();
-    const { code, wasClean } = await conn.finished;
-    assertEquals({ code, wasClean }, { code: 1006, wasClean: false });
+  for (const serverTls of [{}, certs.server]) {
+    for (const proxyTls of [{}, { tls: certs.server }]) {
+      await using server = echoServer(serverTls);
+      const proxy = new ConnectProxy(proxyTls);
+      const conn = await wsConnect(server.url, { proxy: proxy.url, ...trusted });
+      await conn.recv();
+      const sending = conn.send(new Uint8Array(4 << 20)).catch(() => {});
+      await proxy[Symbol.asyncDispose]();
+      const { code, wasClean } = await conn.finished;
+      assertEquals({ code, wasClean }, { code: 1006, wasClean: false });
+      await sending;
+    }
   }
 });
 

@@ -23,7 +23,7 @@ async function tempDir(): Promise<{ path: string } & AsyncDisposable> {
 /** A server on a Unix socket that says which Host and path it was asked for, or redirects `/to` somewhere. */
 function serveUnix(path: string, to = "/there"): WsServer {
   return wsServe<string>((conn, asked) => conn.send(asked), {
-    listen: () => Deno.listen({ transport: "unix", path }) as unknown as Deno.Listener,
+    listen: () => Deno.listen({ transport: "unix", path }),
     connHeaders: (line, headers) =>
       line.includes("/to ")
         ? new Response(null, { status: 302, headers: { location: to } })
@@ -168,6 +168,7 @@ async function connectWith(
 }
 
 const script = new URL("helpers/connect.ts", import.meta.url).href;
+const ca = new URL("../examples/certs/ca.pem", import.meta.url).pathname;
 /** Whatever is set where the tests run. */
 const NO_VARIABLES = Object.fromEntries(
   ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method"]
@@ -198,7 +199,7 @@ Deno.test("the environment's proxy is used where its variables may be read, and 
   assertEquals(proxy.targets, ["example.test:80", "example.test:80", "example.test:80"]);
 });
 
-Deno.test("through a proxy, only the proxy has to be allowed", async () => {
+Deno.test("through a proxy, only the proxy has to be allowed, and the usual certificates are trusted", async () => {
   await using server = wsServe((conn) => conn.send("through"), { ...LOCAL, ...certs.server });
   await using plain = new ConnectProxy({ to: server.addr as Deno.NetAddr });
   await using secure = new ConnectProxy({ to: server.addr as Deno.NetAddr, tls: certs.server });
@@ -206,6 +207,10 @@ Deno.test("through a proxy, only the proxy has to be allowed", async () => {
     const net = `--allow-net=${new URL(proxy.url).host}`;
     const options = { proxy: proxy.url, ...trusted };
     assertEquals(await connectWith([net], "wss://localhost/", options), "through");
+    // caCerts stand beside what is trusted anyway, here by way of --cert
+    const others = { proxy: proxy.url, caCerts: [certs.client.cert] };
+    const permissions = [net, "--cert", ca];
+    assertEquals(await connectWith(permissions, "wss://localhost/", others), "through");
   }));
 });
 
