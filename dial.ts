@@ -1,4 +1,5 @@
 /** How a connection to a server comes about, before anything is said to it: TCP, TLS, Unix sockets, proxies. */
+import { setImmediate } from "node:timers"; // of what Deno has, only this is the end of a turn
 import { type Expected, readAnswer } from "./answer.ts";
 import { environmentProxy } from "./handshake/environment.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
@@ -145,10 +146,20 @@ async function dialPlain(
 }
 
 async function dialTcp(url: URL, { signal, onConn }: Attempt): Promise<Deno.TcpConn> {
-  const conn = await Deno.connect({ hostname: hostOf(url), port: portOf(url), signal });
-  onConn(conn);
-  sendAtOnce(conn);
-  return conn;
+  signal.throwIfAborted();
+  const canceller = new AbortController();
+  // Deno loses a connection that is made but not yet told of when its signal comes. At the end of a turn all are told of.
+  const onAbort = () => void setImmediate(() => canceller.abort(signal.reason));
+  signal.addEventListener("abort", onAbort);
+  try {
+    const options = { hostname: hostOf(url), port: portOf(url), signal: canceller.signal };
+    const conn = await Deno.connect(options);
+    onConn(conn);
+    sendAtOnce(conn);
+    return conn;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
 }
 
 async function dialUnix(path: string, attempt: Attempt): Promise<Deno.Conn> {

@@ -1,5 +1,6 @@
 /** The client through a proxy: real tunnels, and all that can come instead of one. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { setTimeout as delay } from "node:timers/promises";
 import {
   type WsConn,
   wsConnect,
@@ -193,6 +194,29 @@ Deno.test("a connection that is given up closes the one to the proxy", async () 
   controller.abort(new Error("never mind"));
   await assertRejects(() => connecting, Error, "never mind");
   assertEquals(await conn.read(buffer).catch(() => null), null);
+});
+
+Deno.test("a connection that is given up at whatever moment leaves nothing behind", async () => {
+  await using server = echoServer(certs.server);
+  const way = { ...trusted, ...certs.client }; // node:tls in any case
+  for (const tls of [{}, { tls: certs.server }]) {
+    await using proxy = new ConnectProxy(tls);
+    const outcomes = new Set<string>();
+    for (let ms = 0; ms < 40; ms += 2) {
+      const controller = new AbortController();
+      const options = { ...way, proxy: proxy.url, signal: controller.signal };
+      const connecting = wsConnect(server.url, options).then(
+        (conn) => conn.close().then(() => "open"),
+        (error) => String(error.message),
+      );
+      await delay(ms);
+      controller.abort(new Error("never mind"));
+      outcomes.add(await connecting);
+    }
+    outcomes.delete("open");
+    assertEquals([...outcomes], ["never mind"]);
+    await proxy.ended();
+  }
 });
 
 Deno.test("a proxy that ends the tunnel ends the connection", async () => {

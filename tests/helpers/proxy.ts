@@ -41,6 +41,12 @@ export class ConnectProxy implements AsyncDisposable {
     return this.requests.map(({ target }) => target);
   }
 
+  /** Waits for the end of all tunnels, for as long as their clients take. */
+  async ended(): Promise<void> {
+    const [_accepting, ...tunnels] = this.#served;
+    await Promise.all(tunnels);
+  }
+
   async #accept(): Promise<void> {
     for await (const conn of this.#listener) {
       this.#conns.add(conn);
