@@ -24,7 +24,9 @@ export async function startTlsOver(
   const secureContext = createSecureContext(identity);
   // the option `ca` would stand for the system's certificates, not beside them
   for (const pem of caCerts) secureContext.context.addCACert(pem);
-  const socket = connect({ socket: Duplex.fromWeb(conn), host: hostname, secureContext });
+  // where @types/node are about, their streams are types of their own
+  const below = Duplex.fromWeb(conn as unknown as Parameters<typeof Duplex.fromWeb>[0]);
+  const socket = connect({ socket: below, host: hostname, secureContext });
   socket.on("error", () => {}); // whoever reads or writes is told
   await once(socket, "secureConnect");
   return new NodeTlsConn(socket, conn);

@@ -18,7 +18,9 @@ export async function demandingServer(target: string): Promise<{ url: string } &
     sockets.add(socket);
     socket.on("error", () => {});
     socket.on("close", () => closeNow(conn));
-    socket.on("data", (bytes) => void writeAll(conn, bytes).catch(() => socket.destroy()));
+    socket.on("data", (bytes: Uint8Array) => {
+      writeAll(conn, bytes).catch(() => socket.destroy());
+    });
     for await (const bytes of conn.readable) socket.write(bytes);
     socket.end();
   });
