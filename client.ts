@@ -17,14 +17,23 @@
  *
  * @module
  */
-import { toArrayBuffer } from "@std/streams/to-array-buffer";
+import { type Expected, readAnswer } from "./answer.ts";
 import { WsConn } from "./conn.ts";
+import {
+  type Attempt,
+  checkRoute,
+  dial,
+  type Dialed,
+  type Route,
+  type WsDialOptions,
+} from "./dial.ts";
 import type { Version } from "./framing/mod.ts";
-import { BodyDecoder } from "./handshake/body.ts";
 import type { DeflateParameters } from "./handshake/deflate.ts";
+import { basicAuthorization } from "./handshake/credentials.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
-import { checkedHeaders, HeadReader, type ResponseHead } from "./handshake/head.ts";
+import { checkedHeaders, type ResponseHead } from "./handshake/head.ts";
 import { checkHixieResponse, formatHixieRequest, type HixieVersion } from "./handshake/hixie.ts";
+import { isRedirect, redirectTarget, withoutCredentials } from "./handshake/redirect.ts";
 import {
   assertNoReserved,
   assertProtocols,
@@ -32,6 +41,7 @@ import {
   formatRequest,
   generateKey,
 } from "./handshake/rfc6455.ts";
+import { parseWsUrl } from "./handshake/url.ts";
 import {
   type ConnLimits,
   connLimits,
@@ -40,18 +50,11 @@ import {
   seconds,
   type WsConnOptions,
 } from "./options.ts";
-import {
-  closeNow,
-  readAtLeast,
-  readBody,
-  readHead,
-  sendAtOnce,
-  upTo,
-  writeAll,
-} from "./transport.ts";
+import { closeNow, readAtLeast, writeAll } from "./transport.ts";
 
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+export type { WsDialOptions } from "./dial.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
 export {
   type CloseInfo,
@@ -73,11 +76,8 @@ export type { ConnLimits, WsConnOptions } from "./options.ts";
 export type { WsMessageSource } from "./outgoing_message.ts";
 export type { Traffic, WsConnStats } from "./stats.ts";
 
-/** How much of the body of a refusal is kept. */
-const MAX_REFUSAL = 64 * 1024;
-
 /** What {@linkcode wsConnect} can be told. */
-export interface WsConnectOptions extends WsConnOptions {
+export interface WsConnectOptions extends WsConnOptions, WsDialOptions {
   /** Headers to send with the request, such as `Authorization`, `Cookie` or `Origin`. */
   headers?: HeadersInit | undefined;
   /** The subprotocols to offer, the preferred one first (RFC 6455 §1.9). */
@@ -87,19 +87,19 @@ export interface WsConnectOptions extends WsConnOptions {
    * the server leaves unanswered is closed by Deno only when the server ends it.)
    */
   signal?: AbortSignal | undefined;
-  /** How long connecting may take from name look-up to the server's answer, in seconds. Default: 10. */
-  handshakeTimeout?: number | undefined;
-  /** Certificates (PEM) to trust besides the system's, for `wss:`. */
-  caCerts?: string[] | undefined;
-  /** The certificate (PEM) that this client shows the server, for `wss:`; goes with `key`. */
-  cert?: string | undefined;
-  /** The private key (PEM) of `cert`. */
-  key?: string | undefined;
   /**
-   * A connection to use as it is rather than dialing one: a Unix socket, a tunnel, TLS of your own. It belongs to the
-   * WebSocket once the arguments are found to be in order, and is closed if the handshake fails.
+   * How long connecting may take from name look-up to the server's answer, proxy and redirects included, in seconds.
+   * Default: 10.
    */
-  conn?: Deno.Conn | undefined;
+  handshakeTimeout?: number | undefined;
+  /**
+   * How many redirects (301, 302, 303, 307, 308) are followed
+   * ({@link https://www.rfc-editor.org/rfc/rfc9110#section-15.4 | RFC 9110 §15.4}); none leads from `wss:` to `ws:`. To
+   * another origin (scheme, host or port) no credentials go, nor come back from there: of `headers` only
+   * `Accept-Language`, `Origin` and `User-Agent`, not the user name and password in the URL, not `cert`. The subprotocols
+   * are offered to whoever is asked: with a secret among them, follow none. Default: 0.
+   */
+  maxRedirects?: number | undefined;
   /**
    * Which protocol to open the connection with: "rfc6455", "hixie-76" or "hixie-75". The drafts carry text only, and offer
    * one subprotocol at most. Default: "rfc6455".
@@ -109,15 +109,19 @@ export interface WsConnectOptions extends WsConnOptions {
 
 /**
  * Opens a WebSocket connection to a server ({@link https://www.rfc-editor.org/rfc/rfc6455#section-4.1 | RFC 6455 §4.1}).
- * Needs the permission `--allow-net` for the server, unless `options.conn` is given.
+ * Needs the permission `--allow-net` for the server, or for the proxy if there is one; for a Unix socket see
+ * {@linkcode WsDialOptions.unix}; none if `options.conn` is given.
  *
  * @param url Where to: `ws:` or `wss:`, or `http:` or `https:` meaning the same. A user name and password in it are sent
  * as `Authorization`.
- * @param options Headers, subprotocols, limits, TLS.
+ * @param options Headers, subprotocols, limits, TLS, and the way to the server.
  * @returns The open connection.
- * @throws {SyntaxError} If the URL is not one of a WebSocket, or a subprotocol is not a token.
- * @throws {TypeError} If `cert` is given without `key` or the reverse, a header is one that the handshake sets, or its value has a line break.
- * @throws {WsHandshakeError} If the server refuses, or answers wrongly; with its `status`, `headers` and `body`.
+ * @throws {SyntaxError} If the URL is not one of a WebSocket, that of the proxy is not one of an HTTP proxy, or a
+ * subprotocol is not a token.
+ * @throws {TypeError} If options contradict one another, a header is one that the handshake sets, or its value has a line break.
+ * @throws {RangeError} If a limit is out of its range.
+ * @throws {WsHandshakeError} If the server, or the proxy, refuses or answers wrongly; with the `status`, `headers` and
+ * `body` of the answer, and a message that says whose it is.
  * @throws {Deno.errors.TimedOut} If it takes longer than `handshakeTimeout`.
  * @throws The reason of `signal` if it is aborted, and what `Deno.connect` throws if there is no connection to be had.
  *
@@ -139,31 +143,10 @@ export async function wsConnect(
   url: string | URL,
   options: WsConnectOptions = {},
 ): Promise<WsConn> {
-  const target = parseUrl(url);
-  const protocols = [options.protocols ?? []].flat();
-  assertProtocols(protocols);
-  const headers = checkedHeaders(options.headers);
-  assertNoReserved(headers);
-  if (!headers.has("authorization") && (target.username !== "" || target.password !== "")) {
-    headers.set("authorization", basicAuthorization(url, target));
-  }
-  const request: Opening = {
-    url: target,
-    version: options.version ?? "rfc6455",
-    protocols,
-    headers,
-  };
-  if (request.version !== "rfc6455" && protocols.length > 1) {
-    throw new SyntaxError(
-      `Cannot offer ${protocols.length} subprotocols: ${request.version} offers one`,
-    );
-  }
-  if ((options.cert === undefined) !== (options.key === undefined)) {
-    throw new TypeError(
-      `Cannot show a certificate with only "${options.cert ? "cert" : "key"}": it takes both`,
-    );
-  }
+  let request = openingOf(parseWsUrl(url), options);
+  let route = checkRoute(options);
   const limits = connLimits(options);
+  const { maxRedirects = 0 } = options;
   const handshakeTimeout = seconds("handshakeTimeout", options.handshakeTimeout, 10);
   const { signal } = options;
   signal?.throwIfAborted();
@@ -171,18 +154,36 @@ export async function wsConnect(
   const canceller = new AbortController();
   const onAbort = () => canceller.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort);
+  const { host } = request.url;
   const timer = setTimeout(() => {
-    const message = `Cannot connect to ${target.host}: no answer within ${handshakeTimeout} s`;
+    const message = `Cannot connect to ${host}: no answer within ${handshakeTimeout} s`;
     canceller.abort(new Deno.errors.TimedOut(message));
   }, handshakeTimeout * 1000);
   let conn: Deno.Conn | undefined;
   // closing the connection makes whatever waits on it fail at once
   canceller.signal.addEventListener("abort", () => conn && closeNow(conn));
+  const attempt: Attempt = {
+    signal: canceller.signal,
+    onConn(dialed) {
+      conn = dialed;
+      canceller.signal.throwIfAborted();
+    },
+  };
   try {
-    conn = options.conn ?? await dial(target, options, canceller.signal, (c) => conn = c);
-    canceller.signal.throwIfAborted();
-    sendAtOnce(conn);
-    return await open(conn, request, limits);
+    for (let followed = 0;; followed++) {
+      const dialed = await dial(request.url, route, attempt);
+      try {
+        return await open(dialed, request, limits);
+      } catch (error) {
+        if (!request.follows || !(error instanceof WsHandshakeError && isRedirect(error))) {
+          throw error;
+        }
+        closeNow(dialed.conn);
+        canceller.signal.throwIfAborted();
+        if (followed === maxRedirects) throw tooManyRedirects(maxRedirects, error);
+        [request, route] = redirected(request, route, error);
+      }
+    }
   } catch (error) {
     if (conn !== undefined) closeNow(conn);
     // a refusal stands, even if the time ran out within its body
@@ -196,84 +197,89 @@ export async function wsConnect(
   }
 }
 
-function parseUrl(url: string | URL): URL {
-  const target = URL.parse(url);
-  if (target === null) throw new SyntaxError(`Cannot connect to "${url}": it is not a URL`);
-  // the WHATWG's WebSocket takes http: and https: too
-  if (target.protocol === "http:") target.protocol = "ws:";
-  if (target.protocol === "https:") target.protocol = "wss:";
-  if (target.protocol !== "ws:" && target.protocol !== "wss:") {
-    throw new SyntaxError(`Cannot connect to "${url}": its scheme must be ws: or wss:`);
-  }
-  // RFC 6455 §3
-  if (target.hash !== "" || target.href.endsWith("#")) {
-    throw new SyntaxError(`Cannot connect to "${url}": it must not have a fragment`);
-  }
-  return target;
-}
-
-function basicAuthorization(url: string | URL, { username, password }: URL): string {
-  let credentials;
-  try {
-    credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  } catch (cause) {
-    throw new SyntaxError(`Cannot connect to "${url}": its user name is malformed`, { cause });
-  }
-  return "Basic " + btoa(String.fromCharCode(...new TextEncoder().encode(credentials)));
-}
-
-/** Connects TCP and, for `wss:`, TLS. Tells `onConn` of each connection as soon as it has to be closed on failure. */
-async function dial(
-  url: URL,
-  { caCerts, cert, key }: WsConnectOptions,
-  signal: AbortSignal,
-  onConn: (conn: Deno.Conn) => void,
-): Promise<Deno.Conn> {
-  const secure = url.protocol === "wss:";
-  const hostname = url.hostname.replace(/^\[|\]$/g, "");
-  const port = url.port === "" ? secure ? 443 : 80 : Number(url.port);
-  const tls = { hostname, ...(caCerts === undefined ? {} : { caCerts }) };
-  if (secure && cert !== undefined && key !== undefined) {
-    // Deno.startTls takes no client certificate. Deno.connectTls takes no signal: what comes too late is closed.
-    const connecting = Deno.connectTls({ ...tls, port, cert, key });
-    connecting.then((conn) => signal.aborted && closeNow(conn), () => {});
-    const conn = await orAbort(connecting, signal);
-    onConn(conn);
-    await conn.handshake();
-    return conn;
-  }
-  const tcp = await Deno.connect({ hostname, port, signal });
-  onConn(tcp);
-  sendAtOnce(tcp);
-  if (!secure) return tcp;
-  const conn = await Deno.startTls(tcp, tls);
-  onConn(conn);
-  signal.throwIfAborted();
-  await conn.handshake();
-  return conn;
-}
-
-/** `promise`, unless `signal` is aborted before it settles. */
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason));
-  });
-  return Promise.race([promise, aborted]);
-}
-
 /** What is asked of the server. */
 interface Opening {
   url: URL;
   version: Version;
   protocols: string[];
   headers: Headers;
+  /** Whether redirects are followed. */
+  follows: boolean;
+}
+
+/** What the options ask for; throws if that cannot be asked. */
+function openingOf(url: URL, options: WsConnectOptions): Opening {
+  const { version = "rfc6455", maxRedirects = 0 } = options;
+  const protocols = [options.protocols ?? []].flat();
+  assertProtocols(protocols);
+  if (version !== "rfc6455" && protocols.length > 1) {
+    throw new SyntaxError(`Cannot offer ${protocols.length} subprotocols: ${version} offers one`);
+  }
+  const headers = checkedHeaders(options.headers);
+  assertNoReserved(headers);
+  if (headers.has("proxy-authorization")) {
+    throw new TypeError(
+      'Cannot set header proxy-authorization: the server must not see it, "proxyHeaders" go to the proxy',
+    );
+  }
+  const authorization = basicAuthorization(url);
+  if (authorization !== undefined && !headers.has("authorization")) {
+    headers.set("authorization", authorization);
+  }
+  url.username = url.password = ""; // a relative redirect would inherit them
+  if (!(Number.isInteger(maxRedirects) && maxRedirects >= 0)) {
+    throw new RangeError(
+      `maxRedirects must be a whole number from 0 up: current value is ${maxRedirects}`,
+    );
+  }
+  if (maxRedirects > 0 && options.conn !== undefined) {
+    throw new TypeError(
+      'Cannot follow redirects on "conn": another server takes another connection',
+    );
+  }
+  return { url, version, protocols, headers, follows: maxRedirects > 0 };
+}
+
+/** What to ask instead, and how to get there, after a redirect: another origin gets no credentials, from here on. */
+function redirected(
+  request: Opening,
+  route: Route,
+  answer: WsHandshakeError,
+): [request: Opening, route: Route] {
+  const url = redirectTarget(request.url, answer);
+  if (url.origin === request.url.origin) return [{ ...request, url }, route];
+  if (route.unix !== undefined) {
+    const { status, headers } = answer;
+    throw new WsHandshakeError(
+      status,
+      `Cannot follow the redirect to ${url.host}: only ${request.url.host} is behind the Unix socket`,
+      { headers },
+    );
+  }
+  const headers = withoutCredentials(request.headers);
+  return [{ ...request, url, headers }, { ...route, identity: undefined }];
+}
+
+function tooManyRedirects(most: number, { status, headers }: WsHandshakeError): WsHandshakeError {
+  return new WsHandshakeError(
+    status,
+    `Cannot follow another redirect: maxRedirects is ${most}, and it would lead to ${
+      JSON.stringify(headers.get("location"))
+    }`,
+    { headers },
+  );
 }
 
 /** The opening handshake on a connection. */
-async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Promise<WsConn> {
+async function open(
+  { conn, rest: read }: Dialed,
+  request: Opening,
+  limits: ConnLimits,
+): Promise<WsConn> {
   const { version } = request;
   const shake = version === "rfc6455" ? shakeRfc6455 : shakeHixie;
-  const { response, protocol, extensions = "", deflate, rest } = await shake(conn, request, limits);
+  const agreement = await shake(conn, request, limits, read);
+  const { response, protocol, extensions = "", deflate, rest } = agreement;
   const compression = deflate && await makeDeflate("client", deflate, limits.compression);
   return new WsConn(conn, {
     line: response.line,
@@ -284,6 +290,10 @@ async function open(conn: Deno.Conn, request: Opening, limits: ConnLimits): Prom
     framing: (events) => makeProtocol(version, "client", events, limits, compression),
   }, limits);
 }
+
+/** RFC 6455 §4.1: any status but 101 is no WebSocket. */
+const UPGRADE: Expected = { who: "server", accepts: (status) => status === 101 };
+const UPGRADE_OR_REDIRECT: Expected = { ...UPGRADE, skipsBody: isRedirect };
 
 /** What the server agreed to. */
 interface Agreement {
@@ -296,26 +306,29 @@ interface Agreement {
 
 async function shakeRfc6455(
   conn: Deno.Conn,
-  { url, protocols, headers }: Opening,
+  { url, protocols, headers, follows }: Opening,
   { compression }: ConnLimits,
+  read: Uint8Array,
 ): Promise<Agreement> {
   const key = generateKey();
   await writeAll(conn, formatRequest(url, key, protocols, headers, compression));
   const { acceptKey } = await import("./handshake/challenge.ts");
-  const { response, rest } = await readAnswer(conn);
+  const { response, rest } = await readAnswer(conn, follows ? UPGRADE_OR_REDIRECT : UPGRADE, read);
   return { response, ...checkResponse(response, acceptKey(key), protocols, compression), rest };
 }
 
 async function shakeHixie(
   conn: Deno.Conn,
-  { url, version, protocols, headers }: Opening,
+  { url, version, protocols, headers, follows }: Opening,
+  _limits: ConnLimits,
+  read: Uint8Array,
 ): Promise<Agreement> {
   const draft = version as HixieVersion;
   const [offered = ""] = protocols;
   const { ANSWER_LENGTH, answerTo, generateChallenge } = await import("./handshake/challenge.ts");
   const challenge = draft === "hixie-76" ? generateChallenge() : undefined;
   await writeAll(conn, formatHixieRequest(url, challenge, offered, headers));
-  const { response, rest } = await readAnswer(conn);
+  const { response, rest } = await readAnswer(conn, follows ? UPGRADE_OR_REDIRECT : UPGRADE, read);
   const protocol = checkHixieResponse(response, draft, url, offered, headers);
   if (challenge === undefined) return { response, protocol, rest };
   // some servers send the answer apart from the head
@@ -331,64 +344,4 @@ async function shakeHixie(
 
 function equals(a: Uint8Array | undefined, b: Uint8Array): boolean {
   return a?.length === b.length && b.every((byte, at) => byte === a[at]);
-}
-
-/** Reads the server's answer, which throws if it is a refusal. */
-async function readAnswer(conn: Deno.Conn): Promise<{ response: ResponseHead; rest: Uint8Array }> {
-  let rest: Uint8Array = new Uint8Array(0);
-  for (;;) {
-    const reader = new HeadReader();
-    const response = await readResponse(conn, reader, rest);
-    rest = reader.rest;
-    if (response.status === 101) return { response, rest };
-    // RFC 9110 §15.2: any other interim answer is followed by another
-    if (response.status >= 200) throw await refusal(conn, response, rest);
-  }
-}
-
-async function readResponse(
-  conn: Deno.Conn,
-  reader: HeadReader,
-  rest: Uint8Array,
-): Promise<ResponseHead> {
-  try {
-    if (reader.push(rest) || await readHead(conn, reader)) return reader.response();
-  } catch (error) {
-    if (!(error instanceof WsHandshakeError)) throw error;
-    throw new WsHandshakeError(0, `The server's answer is not HTTP: ${error.message}`, {
-      cause: error,
-    });
-  }
-  throw new WsHandshakeError(0, "The server closed the connection without an answer");
-}
-
-async function refusal(
-  conn: Deno.Conn,
-  response: ResponseHead,
-  rest: Uint8Array,
-): Promise<WsHandshakeError> {
-  const { status, statusText, headers } = response;
-  return new WsHandshakeError(
-    status,
-    `The server refused the connection: ${status} ${statusText}`.trimEnd(),
-    { headers, body: await refusalBody(conn, response, rest) },
-  );
-}
-
-/** The body of a refusal, or as much of it as could be read: what counts is the refusal. */
-async function refusalBody(
-  conn: Deno.Conn,
-  response: ResponseHead,
-  rest: Uint8Array,
-): Promise<Uint8Array> {
-  const { status } = response;
-  if (status === 204 || status === 304) return new Uint8Array(0); // RFC 9110 §6.4.1
-  let decoder;
-  try {
-    decoder = new BodyDecoder(response, true);
-  } catch {
-    return new Uint8Array(0); // its length is malformed
-  }
-  const body = ReadableStream.from(upTo(MAX_REFUSAL, readBody(conn, decoder, rest)));
-  return new Uint8Array(await toArrayBuffer(body));
 }

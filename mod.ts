@@ -20,7 +20,7 @@
  *
  * @module
  */
-export { wsConnect, type WsConnectOptions } from "./client.ts";
+export { wsConnect, type WsConnectOptions, type WsDialOptions } from "./client.ts";
 export {
   wsReconnect,
   type WsReconnectOptions,

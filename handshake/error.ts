@@ -1,5 +1,6 @@
 /**
- * The opening handshake failed: on a client because the server refused or answered wrongly, on a server because the
+ * The opening handshake failed: on a client because the server, or the proxy before it, refused
+ * or answered wrongly, on a server because the
  * request was refused ({@link https://www.rfc-editor.org/rfc/rfc6455#section-4 | RFC 6455 §4}).
  *
  * @example

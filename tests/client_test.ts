@@ -269,6 +269,52 @@ Deno.test("signal: aborting gives up at every stage and leaves no socket behind"
   }, { close: false });
 });
 
+Deno.test("signal: of 1,000 connections given up while they are being made, none stays open", async () => {
+  const listener = Deno.listen(LOCAL);
+  const url = `ws://127.0.0.1:${listener.addr.port}/`;
+  let open = 0;
+  const last = Promise.withResolvers<void>();
+  const ends: Promise<void>[] = [];
+  const accepting = (async () => {
+    for await (const conn of listener) {
+      open++;
+      ends.push((async () => {
+        const buffer = new Uint8Array(1024);
+        let length: number | null = 0;
+        while (length !== null) {
+          length = await conn.read(buffer).catch(() => null);
+          if (buffer[0] === "!".charCodeAt(0)) last.resolve();
+        }
+        conn.close();
+        open--;
+      })());
+    }
+  })();
+  for (let round = 0; round < 40; round++) {
+    await Promise.all(Array.from({ length: 25 }, async (_, at) => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new Error("never mind")), at % 5);
+      const { signal } = controller;
+      await assertRejects(() => wsConnect(url, { signal }), Error, "never mind");
+    }));
+  }
+  // when this one has been accepted, all before it have
+  {
+    using conn = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+    await conn.write(bytesOf("!"));
+    await last.promise;
+  }
+  let timer;
+  await Promise.race([
+    Promise.all(ends),
+    new Promise((resolve) => timer = setTimeout(resolve, 10_000)),
+  ]);
+  clearTimeout(timer);
+  assertEquals(open, 0);
+  listener.close();
+  await accepting;
+});
+
 Deno.test("signal: aborting later does nothing", async () => {
   await using server = wsServe((conn) => conn.send("still here"), LOCAL);
   const controller = new AbortController();
@@ -302,7 +348,7 @@ Deno.test("malformed user names are a SyntaxError, and port 0 is not port 80", a
   await assertRejects(
     () => wsConnect("ws://a%:b@localhost/"),
     SyntaxError,
-    "user name is malformed",
+    "the user name or password in its URL is malformed",
   );
   const error = await assertRejects(() => wsConnect("ws://127.0.0.1:0/"), Error);
   assert(!error.message.includes(":80"), error.message);

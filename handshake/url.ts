@@ -1,0 +1,31 @@
+/**
+ * The URL of a WebSocket (RFC 6455 §3).
+ *
+ * @throws {SyntaxError} If it is none.
+ */
+export function parseWsUrl(url: string | URL, base?: URL): URL {
+  const target = URL.parse(url, base);
+  if (target === null) throw new SyntaxError(`Cannot connect to "${url}": it is not a URL`);
+  // the WHATWG's WebSocket takes http: and https: too
+  if (target.protocol === "http:") target.protocol = "ws:";
+  if (target.protocol === "https:") target.protocol = "wss:";
+  if (target.protocol !== "ws:" && target.protocol !== "wss:") {
+    throw new SyntaxError(`Cannot connect to "${url}": its scheme must be ws: or wss:`);
+  }
+  // RFC 6455 §3
+  if (target.hash !== "" || target.href.endsWith("#")) {
+    throw new SyntaxError(`Cannot connect to "${url}": it must not have a fragment`);
+  }
+  return target;
+}
+
+/** The host of a URL as sockets and certificates name it: an IPv6 address without its brackets. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, "");
+}
+
+/** The port of a URL, that of its scheme if it names none. */
+export function portOf({ port, protocol }: URL): number {
+  if (port !== "") return Number(port);
+  return protocol === "wss:" || protocol === "https:" ? 443 : 80;
+}
