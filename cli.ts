@@ -46,8 +46,7 @@ Installed under a name of its own: deno install -gN -n ws jsr:@wsconn/ws/cli`;
  * import { main } from "@wsconn/ws/cli";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(await main(["--help"]), 0);
- * assertEquals(await main(["--no-such-option"]), 2);
+ * assertEquals(await main(["serve", "--port", "http"]), 2); // and prints what is wrong with it
  * ```
  */
 export async function main(args: string[]): Promise<number> {

@@ -5,7 +5,10 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
-/** One option: what `parseArgs` of node:util needs to know of it, and what the help says. */
+/**
+ * One option: what `parseArgs` needs to know of it, and what the help says. That parser is Node's (node:util), which
+ * Deno brings along: nothing to fetch, and what it takes is what people are used to.
+ */
 export interface Option {
   type: "string" | "boolean";
   short?: string;
@@ -48,8 +51,8 @@ export function helpOf({ usage, about, options, more }: Command): string {
   return [`Usage: ${RUN} ${usage}`, about, "Options:\n" + table.join("\n"), more].join("\n\n");
 }
 
-/** What `parse` returns, its errors turned into those of the command line. */
-export function usage<T>(parse: () => T): T {
+/** What `parse` returns, a call of `parseArgs`, whose errors become those of the command line. */
+export function parsed<T>(parse: () => T): T {
   try {
     return parse();
   } catch (error) {
@@ -77,16 +80,16 @@ export function numberOf(
   name: string,
   value: string | undefined,
   standard: number,
-  { min, max = Number.MAX_SAFE_INTEGER, whole = true }: {
+  { min, max = Infinity, whole = true }: {
     min: number;
     max?: number;
     whole?: boolean;
   },
 ): number {
   if (value === undefined) return standard;
-  const number = value.trim() === "" ? NaN : Number(value);
+  const number = value.trim() === "" ? NaN : Number(value); // of "" it would make 0
   if (!(number >= min && number <= max) || (whole && !Number.isInteger(number))) {
-    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+    const range = max === Infinity ? `of at least ${min}` : `from ${min} to ${max}`;
     throw new UsageError(
       `--${name} must be a ${whole ? "whole " : ""}number ${range}: current value is "${value}"`,
     );

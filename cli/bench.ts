@@ -1,6 +1,6 @@
 /** The command `bench`: loads an echo server. */
 import { parseArgs } from "node:util";
-import { type Command, HELP, numberOf, onlyOne, type Option, RUN, usage } from "./arguments.ts";
+import { type Command, HELP, numberOf, onlyOne, type Option, parsed, RUN } from "./arguments.ts";
 import { CONNECTING, connectOptions, explain } from "./connecting.ts";
 import type { Histogram } from "./histogram.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -56,7 +56,7 @@ Example:
 };
 
 async function bench(args: string[]): Promise<number> {
-  const { values, positionals } = usage(() =>
+  const { values, positionals } = parsed(() =>
     parseArgs({ args, options: OPTIONS, allowPositionals: true })
   );
   const url = onlyOne("URL", positionals);
@@ -70,7 +70,7 @@ async function bench(args: string[]): Promise<number> {
   };
   const options = await connectOptions(values);
   using interrupt = new Interrupt();
-  using printer = new Printer(() => interrupt.raise());
+  using printer = new Printer(interrupt);
   const load = new Load(url, job, options);
   const progress = Deno.stderr.isTerminal() ? showProgress(load, job, printer) : undefined;
   await Promise.race([load.run(interrupt.signal), interrupt.again]);

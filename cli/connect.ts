@@ -1,6 +1,5 @@
 /** The command `connect`: a client for people and for scripts. */
 import { setTimeout as delay } from "node:timers/promises";
-// the parser of Node, which Deno brings along: nothing to fetch
 import { parseArgs } from "node:util";
 import { wsConnect } from "../client.ts";
 import type { WsConn } from "../conn.ts";
@@ -12,8 +11,8 @@ import {
   numberOf,
   onlyOne,
   type Option,
+  parsed,
   RUN,
-  usage,
   UsageError,
 } from "./arguments.ts";
 import { CONNECTING, connectOptions, explain } from "./connecting.ts";
@@ -40,7 +39,7 @@ const OPTIONS = {
     type: "string",
     value: "SECONDS",
     help: "How long to wait for messages after the end of\n" +
-      "piped input. Default: 1; with --once: for ever.",
+      "piped input; Infinity: until the server closes.\nDefault: 1, and with --once Infinity.",
   },
   commands: {
     type: "boolean",
@@ -61,6 +60,9 @@ const OPTIONS = {
 
 /** Exit codes. */
 const OK = 0, FAILED = 1, USAGE = 2, CLOSED_BY_SERVER = 3, NO_ANSWER = 4;
+
+/** As long as a timer can wait, in seconds; longer is for ever. */
+const MAX_WAIT = 2147483;
 
 /** How long it takes at most, in ms, to see that lines which are there already come too late. */
 const GRACE = 20;
@@ -98,7 +100,7 @@ Examples:
 };
 
 async function connect(args: string[]): Promise<number> {
-  const { values, positionals } = usage(() =>
+  const { values, positionals } = parsed(() =>
     parseArgs({ args, options: OPTIONS, allowPositionals: true })
   );
   const address = onlyOne("URL", positionals);
@@ -112,12 +114,12 @@ async function connect(args: string[]): Promise<number> {
   const settings = {
     once,
     typed,
-    wait: numberOf("wait", values.wait, once ? Infinity : 1, { min: 0, max: 1e6, whole: false }),
+    wait: numberOf("wait", values.wait, once ? Infinity : 1, { min: 0, whole: false }),
     commands: typed || values.commands === true,
   };
   const options = await connectOptions(values);
   using interrupt = new Interrupt();
-  using printer = new Printer(() => interrupt.raise(OK)); // whoever reads has read enough
+  using printer = new Printer(interrupt);
   const events = new Events(printer, { json, details: values.verbose ?? Deno.stdout.isTerminal() });
   const { signal } = interrupt;
   let conn;
@@ -166,9 +168,7 @@ class Conversation {
 
   /** Goes on until the connection has ended, and then ends the input too; returns the exit code. */
   async run(input: Input, interrupt: Interrupt): Promise<number> {
-    const onInterrupt = () => this.#close();
-    interrupt.signal.addEventListener("abort", onInterrupt);
-    if (interrupt.signal.aborted) onInterrupt();
+    void interrupt.once.then(() => this.#close());
     const sending = this.#sendAll(input.lines);
     await Promise.race([this.#receiveAll(), interrupt.again]);
     await Promise.race([sending, delay(GRACE)]);
@@ -231,8 +231,8 @@ class Conversation {
   }
 
   async #waitForAnswers(): Promise<void> {
-    const { once, wait } = this.#settings;
-    if (once && wait === Infinity) return void await this.#conn.finished;
+    const { wait } = this.#settings;
+    if (wait > MAX_WAIT) return void await this.#conn.finished;
     const over = new AbortController();
     void this.#conn.finished.then(() => over.abort());
     await delay(wait * 1000, undefined, { signal: over.signal }).catch(() => {});
@@ -253,13 +253,14 @@ class Conversation {
   async #codeOf({ code, wasClean }: CloseInfo): Promise<number> {
     if (this.#failed !== OK) return this.#failed;
     const { once } = this.#settings;
+    if (once && this.#received) return OK;
     if (!this.#closing && (this.#unsent || !EXPECTED.includes(code))) {
       if (this.#unsent) await this.#events.error("The server closed before all input was sent");
       return CLOSED_BY_SERVER;
     }
     if (once) {
-      if (!this.#received) await this.#events.error("No message arrived");
-      return this.#received ? OK : NO_ANSWER;
+      await this.#events.error("No message arrived");
+      return NO_ANSWER;
     }
     if (wasClean) return OK;
     await this.#events.error("The connection was lost: the server did not answer the Close");

@@ -48,8 +48,8 @@ export async function connectOptions(values: ConnectingValues): Promise<WsConnec
   if (values.insecure) {
     throw new UsageError(
       "Cannot connect with --insecure: without a check of the certificate anybody on the way could read and change " +
-        "what is sent. To trust a certificate of your own, give it, or the authority's that signed it, with --ca FILE " +
-        "(PEM); it must name the host of the URL",
+        "what is sent. To trust a certificate of your own, name the one of the authority that signed it with --ca FILE " +
+        "(PEM)",
     );
   }
   const headers = new Headers();

@@ -2,7 +2,7 @@
 import type { WsConn } from "../conn.ts";
 import type { CloseInfo, WsMessage } from "../framing/mod.ts";
 import { WsHandshakeError } from "../handshake/error.ts";
-import { hexPreview, preview, type Printer, sizeOf, timeOfDay, type Where } from "./printing.ts";
+import { hexPreview, preview, type Printer, sizeOf, timeOfDay } from "./printing.ts";
 
 /** How events are told. */
 export interface EventOptions {
@@ -37,16 +37,14 @@ export class Events {
   /** A message has arrived. */
   message(message: WsMessage): Promise<void> {
     const isText = typeof message === "string";
-    return this.#tell(
-      "message",
-      { size: sizeOf(message), ...(isText ? { text: message } : { base64: message.toBase64() }) },
-      this.#options.details
-        ? `${timeOfDay()} ${preview(message)}`
-        : isText
-        ? message
-        : hexPreview(message),
-      "stdout",
-    );
+    if (this.#options.json) {
+      const data = isText ? { text: message } : { base64: message.toBase64() };
+      return this.#json("message", { size: sizeOf(message), ...data });
+    }
+    if (this.#options.details) {
+      return this.#printer.line("stdout", `${timeOfDay()} ${preview(message)}`);
+    }
+    return this.#printer.line("stdout", isText ? message : hexPreview(message));
   }
 
   /** A Ping was answered. */
@@ -82,14 +80,13 @@ export class Events {
     return this.#printer.line("stderr", text);
   }
 
-  async #tell(
-    type: string,
-    fields: object,
-    words?: string,
-    where: Where = "stderr",
-  ): Promise<void> {
-    if (this.#options.json) {
-      await this.#printer.json({ type, time: new Date().toISOString(), ...fields });
-    } else if (words !== undefined) await this.#printer.line(where, words);
+  /** Tells what is no message, in words if there are any. */
+  async #tell(type: string, fields: object, words?: string): Promise<void> {
+    if (this.#options.json) await this.#json(type, fields);
+    else if (words !== undefined) await this.note(words);
+  }
+
+  #json(type: string, fields: object): Promise<void> {
+    return this.#printer.json({ type, time: new Date().toISOString(), ...fields });
   }
 }

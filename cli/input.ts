@@ -1,5 +1,5 @@
 /** The lines that are sent: typed at a prompt, or piped in. */
-import { TextLineStream } from "@std/streams";
+import { TextLineStream } from "@std/streams/text-line-stream";
 // the line editor of Node, which Deno brings along: what is typed survives what is printed meanwhile
 import { createInterface } from "node:readline";
 import process from "node:process";

@@ -5,7 +5,8 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 export class Interrupt implements Disposable {
   /** The exit code of whoever is interrupted. */
   code: number = SIGNALS.SIGINT;
-  readonly #first = new AbortController();
+  readonly #aborter = new AbortController();
+  readonly #first = Promise.withResolvers<void>();
   readonly #second = Promise.withResolvers<void>();
   readonly #listeners = Object.entries(SIGNALS)
     .filter(([name]) => name === "SIGINT" || Deno.build.os !== "windows") // which has no other
@@ -17,7 +18,12 @@ export class Interrupt implements Disposable {
 
   /** Is aborted by the first signal: end in good order. */
   get signal(): AbortSignal {
-    return this.#first.signal;
+    return this.#aborter.signal;
+  }
+
+  /** Settles with the first signal. */
+  get once(): Promise<void> {
+    return this.#first.promise;
   }
 
   /** Settles with the second signal: end at once. */
@@ -29,7 +35,8 @@ export class Interrupt implements Disposable {
   raise(code: number = SIGNALS.SIGINT): void {
     if (this.signal.aborted) return this.#second.resolve();
     this.code = code;
-    this.#first.abort();
+    this.#aborter.abort();
+    this.#first.resolve();
   }
 
   /** Leaves the signals to Deno again. */

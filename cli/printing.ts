@@ -1,5 +1,6 @@
 /** What is printed: nothing that a peer sends may control the terminal, or look like something else than it is. */
 import type { WsMessage } from "../framing/mod.ts";
+import type { Interrupt } from "./interrupt.ts";
 
 /**
  * What is never printed as it is: control characters, of which terminal escapes are made; format characters, which
@@ -62,6 +63,9 @@ export function grouped(number: number, digits = 0): string {
   });
 }
 
+/** Erases the line that the cursor stands on, and what is below it (ECMA-48: CR, ED). */
+const ERASE = "\r\x1b[J";
+
 /** Where lines are printed: messages and results on standard output, all else on standard error. */
 export type Where = "stdout" | "stderr";
 
@@ -73,11 +77,12 @@ export class Printer implements Disposable {
     stdout: Deno.stdout.writable.getWriter(),
     stderr: Deno.stderr.writable.getWriter(),
   };
-  readonly #onBroken: () => void;
+  readonly #interrupt: Interrupt;
+  #broken = false;
 
-  /** `onBroken` is called when nobody reads any more what is printed, as behind `| head`. */
-  constructor(onBroken: () => void) {
-    this.#onBroken = onBroken;
+  /** `interrupt` is raised when nobody reads any more what is printed, as behind `| head`: that is a good end. */
+  constructor(interrupt: Interrupt) {
+    this.#interrupt = interrupt;
   }
 
   /** Prints `text`, escaped. Resolves when it is written: whoever prints faster than it is read has to wait. */
@@ -97,10 +102,12 @@ export class Printer implements Disposable {
   }
 
   async #write(where: Where, text: string): Promise<void> {
+    if (this.#broken) return;
     try {
       await this.#writers[where].write(encoder.encode(text));
     } catch {
-      this.#onBroken();
+      if (!this.#broken) this.#interrupt.raise(0);
+      this.#broken = true;
     }
   }
 
@@ -115,6 +122,3 @@ export class Printer implements Disposable {
     this.#writers.stderr.releaseLock();
   }
 }
-
-/** Erases the line that the cursor stands on, and what is below it (ECMA-48: CR, ED). */
-const ERASE = "\r\x1b[J";

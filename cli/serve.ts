@@ -7,9 +7,9 @@ import {
   HELP,
   numberOf,
   type Option,
+  parsed,
   readFileOf,
   RUN,
-  usage,
   UsageError,
 } from "./arguments.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -67,7 +67,7 @@ Examples:
 };
 
 async function serve(args: string[]): Promise<number> {
-  const { values } = usage(() => parseArgs({ args, options: OPTIONS }));
+  const { values } = parsed(() => parseArgs({ args, options: OPTIONS }));
   const { host = "127.0.0.1", cert, key, compression, verbose = false } = values;
   if ((cert === undefined) !== (key === undefined)) {
     throw new UsageError("Cannot serve TLS with only one of --cert and --key: it takes both");
@@ -81,7 +81,7 @@ async function serve(args: string[]): Promise<number> {
     origins: "*", // an echo has no secrets
   } as const;
   using interrupt = new Interrupt();
-  using printer = new Printer(() => interrupt.raise());
+  using printer = new Printer(interrupt);
   const log = (conn: WsConn | undefined, text: string) =>
     verbose
       ? printer.line("stdout", `${timeOfDay()}${conn ? ` ${clientOf(conn)}` : ""} ${text}`)
@@ -110,7 +110,7 @@ async function serve(args: string[]): Promise<number> {
     return 1;
   }
   await printer.line("stdout", `Echo server on ${server.url}`);
-  await new Promise((resolve) => interrupt.signal.addEventListener("abort", resolve));
+  await interrupt.once;
   await Promise.race([server.shutdown(), interrupt.again]);
   return 0;
 }
