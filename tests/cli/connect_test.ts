@@ -63,7 +63,7 @@ Deno.test("connect --wait: messages are printed for so long after the end of the
     await conn.send("second");
     return conn.finished.then(() => {});
   }, LOCAL);
-  const { code, stdout } = await runCli(["--wait", "0.5", server.url], { stdin: "hi\n" });
+  const { code, stdout } = await runCli(["--wait", "0.3", server.url], { stdin: "hi\n" });
   assertEquals([code, stdout], [0, "first\nsecond\n"]);
 });
 

@@ -53,7 +53,7 @@ const cases: Case[] = [
   {
     name: "an end of input in a draft",
     handle: untilEnd,
-    args: ["--version", "hixie-76"],
+    args: ["--version", "hixie-76", "--wait", "0.1"],
     stdin: "hi\n",
     code: 0,
     says: "",

@@ -24,8 +24,9 @@ export class Running implements AsyncDisposable {
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly #stdout: ReadableStreamDefaultReader<string>;
   readonly #stderr: Promise<string>;
-  /** What it has printed on standard output. */
+  /** What it has printed on standard output, and how much of that was waited for. */
   printed = "";
+  #seen = 0;
 
   constructor(command: string, args: string[]) {
     this.child = new Deno.Command(command, {
@@ -65,7 +66,6 @@ export class Running implements AsyncDisposable {
       this.printed += value;
     }
   }
-  #seen = 0;
 
   /** Closes its standard output, as a reader that has read enough; waits for its end. */
   async stopReading(): Promise<{ code: number }> {
