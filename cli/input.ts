@@ -26,18 +26,19 @@ export function openInput(printer: Printer, onInterrupt: () => void): Input {
 function typedInput(printer: Printer, onInterrupt: () => void): Input {
   const prompt = createInterface({ input: process.stdin, output: process.stderr, prompt: "> " });
   prompt.on("SIGINT", onInterrupt);
+  // it closes itself on Ctrl-D, before the lines until then are taken, and can draw nothing from then on
+  prompt.on("close", () => printer.prompt = undefined);
+  printer.prompt = () => prompt.prompt(true);
   async function* lines() {
-    prompt.prompt(true);
+    printer.prompt?.();
     for await (const line of prompt) {
       yield line;
-      prompt.prompt(true);
+      printer.prompt?.();
     }
   }
-  printer.prompt = () => prompt.prompt(true);
   return {
     lines: lines(),
     [Symbol.dispose]() {
-      printer.prompt = undefined;
       prompt.close(); // and the terminal is as it was
       process.stderr.write("\n");
     },

@@ -99,6 +99,27 @@ atTerminal("terminal: a wrong command is told, and it goes on; /help lists them 
   assertMatch(plain((await running.end()).stdout), /\ncode 0\n/);
 });
 
+atTerminal("terminal: lines and Ctrl-D at once, or while messages arrive", async () => {
+  const received: unknown[] = [];
+  await using server = wsServe(async (conn) => {
+    for await (const message of conn) {
+      received.push(message);
+      while (message === "flood" && !conn.closed) await conn.send("again").catch(() => {});
+    }
+  }, LOCAL);
+  for (const text of ["one\ntwo\n\x04", "flood\n"]) {
+    await using running = startAtTerminal(server.url);
+    await running.until(/> /);
+    await running.type(text);
+    if (text === "flood\n") {
+      await running.until(/again/);
+      await running.type("\x04");
+    }
+    assertMatch(plain((await running.end()).stdout), /\nClosed with 1000\ncode 0\n/);
+  }
+  assertEquals(received, ["one", "two", "flood"]);
+});
+
 atTerminal("terminal: Ctrl-C closes with 1000, and exits with 130", async () => {
   const closed = Promise.withResolvers<unknown>();
   await using server = wsServe(async (conn) => closed.resolve(await conn.finished), LOCAL);
