@@ -4,6 +4,7 @@ import {
   encodeClose,
   type Protocol,
   type ProtocolEvents,
+  type SharedMessage,
   type Version,
   type WsMessage,
   type WsMessageType,
@@ -28,6 +29,11 @@ export interface WsOpening {
   /** Makes the framing agreed on. */
   framing(events: ProtocolEvents): Protocol;
 }
+
+/** For `broadcast`: sends a message that goes to others too. Returns whether it is taken. */
+export let share: (conn: WsConn, message: SharedMessage) => boolean;
+/** For `Hub`: calls `act` as soon as the connection is `closed`. Returns how to call that off. */
+export let onClosed: (conn: WsConn, act: () => void) => () => void;
 
 /**
  * One WebSocket connection, on either side: `recv` and `send`, or the pair of streams they are made of.
@@ -73,6 +79,11 @@ export class WsConn implements AsyncDisposable {
 
   readonly #session: Session;
   readonly #opening: WsOpening;
+
+  static {
+    share = (conn, message) => conn.#session.outgoing.share(message);
+    onClosed = (conn, act) => conn.#session.onClosed(act);
+  }
 
   /**
    * Takes over a connection whose handshake is done. Use `wsConnect`, `wsServe` or `wsAccept` instead, which do it.
