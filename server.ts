@@ -34,6 +34,7 @@ export {
   type BroadcastResult,
   type SlowConsumers,
 } from "./broadcast.ts";
+export { type Bus, Hub, type HubOptions } from "./hub.ts";
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 export { WsHandshakeError } from "./handshake/error.ts";
