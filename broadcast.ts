@@ -1,11 +1,11 @@
-import { share, type WsConn } from "./conn.ts";
+import { held, share, type WsConn } from "./conn.ts";
 import { CloseCode, SharedMessage, type WsMessage } from "./framing/mod.ts";
 
 /** What is done about connections that do not keep up: see {@linkcode BroadcastOptions}. */
 export interface SlowConsumers {
   /**
-   * A connection is slow if more than so many bytes that it was sent before are not written yet (`bufferedAmount`).
-   * Default: 1 MiB.
+   * A connection is slow if more than so many bytes that it was sent before are not written yet: its `bufferedAmount`, and
+   * 256 for each message that waits to be framed. Default: 1 MiB.
    */
   maxBuffered?: number | undefined;
   /**
@@ -81,14 +81,14 @@ export function broadcast(
   const result: BroadcastResult = { sent: 0, skipped: 0, closed: 0 };
   for (const conn of conns) {
     if (conn.closed || conn === options.except) continue;
-    const { bufferedAmount } = conn;
-    if (bufferedAmount <= maxBuffered) {
+    const waiting = held(conn);
+    if (waiting <= maxBuffered) {
       if (share(conn, shared)) result.sent++;
       else result.skipped++;
     } else if (slow === "skip") result.skipped++;
     else {
       // RFC 6455 §7.4.1: 1008 where no other code fits; 1013 would say that it is the server that has too much to do
-      const reason = `Read too slowly: ${bufferedAmount} bytes wait, maxBuffered is ${maxBuffered}`;
+      const reason = `Read too slowly: ${waiting} bytes wait, maxBuffered is ${maxBuffered}`;
       void conn.close(CloseCode.PolicyViolation, reason);
       result.closed++;
     }

@@ -32,6 +32,8 @@ export interface WsOpening {
 
 /** For `broadcast`: sends a message that goes to others too. Returns whether it is taken. */
 export let share: (conn: WsConn, message: SharedMessage) => boolean;
+/** For `broadcast`: how much memory waits to be written on the connection, in bytes. */
+export let held: (conn: WsConn) => number;
 /** For `Hub`: calls `act` as soon as the connection is `closed`. Returns how to call that off. */
 export let onClosed: (conn: WsConn, act: () => void) => () => void;
 
@@ -82,6 +84,7 @@ export class WsConn implements AsyncDisposable {
 
   static {
     share = (conn, message) => conn.#session.outgoing.share(message);
+    held = (conn) => conn.#session.outgoing.held;
     onClosed = (conn, act) => conn.#session.onClosed(act);
   }
 

@@ -20,6 +20,9 @@ export interface OutgoingEvents {
   isAnswer(): boolean;
 }
 
+/** What the stream's queue and promises take for a message, roughly. */
+const QUEUED_WEIGHT = 256;
+
 /** All that waits in one queue: messages, those that others send too, and those that are sent while they are made. */
 type AnyMessage = WsMessage | SharedMessage | OutgoingMessage;
 
@@ -42,6 +45,8 @@ export class Outgoing {
   /** The Close that goes out behind the messages that were sent before it. */
   #lastWords: { code: number; reason: string } | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
+  /** How much was shared since somebody waits for that. */
+  #behind = 0;
   /** The message that is being sent piece by piece. */
   #piecewise: OutgoingMessage | undefined;
 
@@ -124,17 +129,23 @@ export class Outgoing {
     return sent;
   }
 
+  /** How much memory waits to be written: bytes, and what a message that waits to be framed takes besides them. */
+  get held(): number {
+    return this.#framing.output.size + this.unframed + this.#queued * QUEUED_WEIGHT;
+  }
+
   /**
-   * Sends a message that goes to others too. At once if it is framed and nothing waits, else in its turn. Returns whether
-   * it is taken.
+   * Sends a message that goes to others too: at once if it is framed and nothing before it waits to be, else in its turn.
+   * Returns whether it is taken.
    */
   share(message: SharedMessage): boolean {
     const isLocked = this.#stream?.locked === true && this.#writer === undefined;
     const isCarried = message.isText || !this.#framing.textOnly;
     if (this.#events.isClosed() || isLocked || !isCarried) return false;
     const frame = this.#framing.share(message);
-    if (frame instanceof Uint8Array && this.#isIdle) {
+    if (frame instanceof Uint8Array && this.#queued === 0) {
       this.#framing.sendShared(message, frame);
+      this.#passed(frame.length);
       // Not even the first at once: to so many connections, one write for each instead of two is half of the work.
       if (this.#events.isAnswer()) this.#wire.flush();
       else this.#wire.atEndOfTurn();
@@ -142,10 +153,11 @@ export class Outgoing {
     return true;
   }
 
-  /** Whether nothing that was given to `stream` waits, be it to be framed or, a lot of it, to be written. */
-  get #isIdle(): boolean {
-    return this.#queued === 0 && this.#drained === undefined &&
-      this.#framing.output.size < HIGH_WATER;
+  /** A shared frame is in the output: who waits until all is written shall not wait for what came behind, time and again. */
+  #passed(length: number): void {
+    if (this.#drained === undefined) return;
+    this.#behind += length;
+    if (this.#framing.output.size <= this.#behind) this.drained();
   }
 
   #enqueue(message: AnyMessage): Promise<void> {
@@ -232,6 +244,7 @@ export class Outgoing {
     const { output } = this.#framing;
     if (this.#wire.closed || (output.size < HIGH_WATER && output.borrowed === 0)) return undefined;
     this.#drained = Promise.withResolvers();
+    this.#behind = 0;
     this.#drained.promise.catch(ignore);
     this.#wire.flush();
     return this.#drained.promise;

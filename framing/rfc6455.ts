@@ -211,6 +211,7 @@ export class Rfc6455Protocol implements Protocol {
   /** Appends the frame that {@linkcode share} has made of the message. In the state `open` only. */
   sendShared(_message: SharedMessage, frame: Uint8Array): void {
     this.#assertOpen();
+    this.drained(); // who is always behind, and never has all of the output, shall have a Pong nevertheless
     this.output.append(frame);
   }
 

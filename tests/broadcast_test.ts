@@ -401,6 +401,23 @@ Deno.test("what waits for slow consumers is one buffer for all of them", async (
   }
 });
 
+Deno.test("messages that wait behind others count for what they take: empty ones do not pile up without end", async () => {
+  const { conn, peer } = await stalled();
+  while (broadcast([conn], new Uint8Array(64 * KiB)).sent === 1) await pause(0);
+  const before = conn.bufferedAmount;
+  const sending = ["one", "two", "three"].map((text) => conn.send(text).catch(() => {}));
+  await pause(0);
+  const maxBuffered = 2 * MiB;
+  let sent = 0;
+  while (sent < 10_000 && broadcast([conn], "", { maxBuffered }).sent === 1) sent++;
+  assertGreater(sent, 0);
+  assertLess(sent, maxBuffered / 256);
+  assertLess(conn.bufferedAmount, before + 100);
+  peer[Symbol.dispose]();
+  await conn.finished;
+  await Promise.all(sending);
+});
+
 Deno.test("a slow consumer is closed with 1008, and a reason that says how slow; then it is passed over", async () => {
   const { conn: slow, peer } = await stalled();
   const [well] = await connectAll([KINDS[0]!]) as [Ends];
@@ -434,21 +451,26 @@ Deno.test("a slow consumer is closed with 1008, and a reason that says how slow;
   assertEquals(await receiving, rounds + 1);
 });
 
-Deno.test("a send that waits for a slow peer is not kept waiting by broadcasts", async () => {
+Deno.test("neither a send that waits for a slow peer nor a Pong is kept waiting by broadcasts", async () => {
   const { conn, peer } = await stalled();
   const message = randomBytes(seeded(6), 64 * KiB);
-  while (broadcast([conn], message).sent === 1) await pause(0);
+  const fill = async () => {
+    while (broadcast([conn], message, { maxBuffered: 8 * MiB }).sent === 1) await pause(0);
+  };
+  await fill();
   let sent = false;
   const sending = conn.send("me too").then(() => sent = true);
-  // it reads, but never all: as much is broadcast again
-  for (let i = 0; !sent; i++) {
+  await peer.send(Opcode.Ping, "and me");
+  // it reads, but is never through: as much is broadcast again
+  const firsts = new Set<number>();
+  for (let i = 0; !sent || !firsts.has(0x8a); i++) {
     assertLess(i, 1000);
-    const [first] = (await peer.next())!;
-    if (first === 0x81) break;
-    broadcast([conn], message);
+    firsts.add((await peer.next())![0]);
+    assertGreater(conn.bufferedAmount, 0);
+    await fill();
   }
+  await sending;
   peer.conn.close();
-  await sending.catch(() => {});
   await conn.finished;
 });
 

@@ -97,15 +97,33 @@ Deno.test("nothing holds on to a connection that has closed, or unsubscribed", a
     return conns.map((conn) => new WeakRef(conn));
   };
   const refs = [...await use(false), ...await use(true)];
+  assertEquals(await alive(refs), 0);
+  assertEquals(topicsOf(hub), []);
+});
+
+Deno.test("an open connection that has unsubscribed does not hold on to the hub", async () => {
+  const { conns, peers } = await pairs(1);
+  const use = () => {
+    const hub = new Hub();
+    hub.subscribe(conns[0]!, "news");
+    hub.unsubscribe(conns[0]!, "news");
+    return new WeakRef(hub);
+  };
+  assertEquals(await alive([use()]), 0);
+  await received(conns, peers);
+});
+
+/** How many of them are left when all garbage has been collected. */
+async function alive(refs: WeakRef<WeakKey>[]): Promise<number> {
   setFlagsFromString("--expose-gc");
   const gc: () => void = runInNewContext("gc");
-  for (let i = 0; i < 100 && refs.some((ref) => ref.deref() !== undefined); i++) {
+  const left = () => refs.filter((ref) => ref.deref() !== undefined).length;
+  for (let i = 0; i < 100 && left() > 0; i++) {
     await pause();
     gc();
   }
-  assertEquals(refs.filter((ref) => ref.deref() !== undefined).length, 0);
-  assertEquals(topicsOf(hub), []);
-});
+  return left();
+}
 
 Deno.test("slow consumers are skipped or closed as the hub was told, and closed ones forgotten", async () => {
   for (const slow of ["skip", "close"] as const) {
