@@ -73,7 +73,8 @@ export class Outgoing {
       highWaterMark: HIGH_WATER,
       size: (message) => {
         this.#queued++;
-        if (!isMessage(message) && !(message instanceof SharedMessage)) return 1; // a message in pieces, or refused when its turn comes
+        const isWhole = isMessage(message) || message instanceof SharedMessage;
+        if (!isWhole) return 1; // a message in pieces, or refused when its turn comes
         this.unframed += message.length;
         return weigh(message);
       },

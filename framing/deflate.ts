@@ -125,8 +125,8 @@ export class Deflater {
   }
 
   /**
-   * Compresses a whole message by itself, whatever this deflater is doing. It outlives the connection, for others may
-   * wait for the same.
+   * Compresses a whole message by itself, whatever this deflater is doing; {@linkcode destroy} does not stop it, for other
+   * connections may wait for the same.
    *
    * @param bytes The bytes; they may change after the call.
    * @returns What is to be sent: at once, or of a long message a promise.

@@ -22,7 +22,7 @@ import { decodeClose, Opcode } from "../framing/mod.ts";
 import { randomBytes, seeded } from "./helpers/bytes.ts";
 import { openHandles } from "./helpers/deflate.ts";
 import { LOCAL, pair, RawPeer } from "./helpers/sockets.ts";
-import { byHand, bytesOf, pattern, pause } from "./streams/helpers.ts";
+import { bytesOf, pause } from "./streams/helpers.ts";
 
 const KiB = 1024, MiB = 1024 * 1024;
 const none = { sent: 0, skipped: 0, closed: 0 };
