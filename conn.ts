@@ -4,6 +4,7 @@ import {
   encodeClose,
   type Protocol,
   type ProtocolEvents,
+  type SharedMessage,
   type Version,
   type WsMessage,
   type WsMessageType,
@@ -35,6 +36,13 @@ export interface WsOpening {
   /** Makes the framing agreed on. */
   framing(events: ProtocolEvents): Protocol;
 }
+
+/** For `broadcast`: sends a message that goes to others too. Returns whether it is taken. */
+export let share: (conn: WsConn, message: SharedMessage) => boolean;
+/** For `broadcast`: how much memory waits to be written on the connection, in bytes. */
+export let held: (conn: WsConn) => number;
+/** For `Hub`: calls `act` as soon as the connection is `closed`. Returns how to call that off. */
+export let onClosed: (conn: WsConn, act: () => void) => () => void;
 
 /**
  * One WebSocket connection, on either side: `recv` and `send`, or the pair of streams they are made of.
@@ -84,6 +92,12 @@ export class WsConn implements AsyncDisposable {
 
   readonly #session: Session;
   readonly #opening: WsOpening;
+
+  static {
+    share = (conn, message) => conn.#session.outgoing.share(message);
+    held = (conn) => conn.#session.outgoing.held;
+    onClosed = (conn, act) => conn.#session.onClosed(act);
+  }
 
   /**
    * Takes over a connection whose handshake is done. Use `wsConnect`, `wsServe` or `wsAccept` instead, which do it.

@@ -40,6 +40,13 @@ export {
   type WsServeOptions,
   WsServer,
 } from "./server.ts";
+export {
+  broadcast,
+  type BroadcastOptions,
+  type BroadcastResult,
+  type SlowConsumers,
+} from "./broadcast.ts";
+export { type Bus, Hub, type HubOptions } from "./hub.ts";
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 export { isOpenWsConn, isWsConn, isWssUrl, isWsUrl } from "./guards.ts";
@@ -54,6 +61,7 @@ export {
   type ProtocolEvents,
   type ProtocolState,
   type Role,
+  type SharedMessage,
   type Version,
   type WsMessage,
   type WsMessageType,

@@ -123,9 +123,14 @@ export function makeProtocol(
 
 /** Checks an option `maxMessageSize`. */
 export function messageSize(value: number | undefined, standard: number): number {
+  return size("maxMessageSize", value, standard);
+}
+
+/** Checks an option that is a number of bytes. */
+export function size(name: string, value: number | undefined, standard: number): number {
   if (value === undefined) return standard;
   if (!(value >= 0)) {
-    throw new RangeError(`maxMessageSize must be a number of bytes: current value is ${value}`);
+    throw new RangeError(`${name} must be a number of bytes: current value is ${value}`);
   }
   return value;
 }

@@ -2,7 +2,7 @@ import { concat } from "@std/bytes";
 import { WsConnectionClosed } from "./errors.ts";
 import { decodeUtf8 } from "./framing/utf8.ts";
 import { OutgoingMessage, type WsMessageSource } from "./outgoing_message.ts";
-import type { Protocol, WsMessage, WsMessageType } from "./framing/mod.ts";
+import { type Protocol, SharedMessage, type WsMessage, type WsMessageType } from "./framing/mod.ts";
 import { HIGH_WATER, weigh } from "./queue.ts";
 import type { Wire } from "./wire.ts";
 
@@ -20,10 +20,16 @@ export interface OutgoingEvents {
   isAnswer(): boolean;
 }
 
+/** What the stream's queue and promises take for a message, roughly. */
+const QUEUED_WEIGHT = 256;
+
+/** All that waits in one queue: messages, those that others send too, and those that are sent while they are made. */
+type AnyMessage = WsMessage | SharedMessage | OutgoingMessage;
+
 /** The way out of one connection: the messages that are given to it, up to where they are framed and flushed. */
 export class Outgoing {
   /** Takes the messages; from the first on or the end, for a connection that only listens has no use for its 2.8 KB. */
-  #stream: WritableStream<WsMessage | OutgoingMessage> | undefined;
+  #stream: WritableStream<AnyMessage> | undefined;
   /** How much of what was given to `stream` is not framed yet: bytes, and of text UTF-16 code units. */
   unframed = 0;
 
@@ -31,7 +37,7 @@ export class Outgoing {
   readonly #framing: Protocol;
   readonly #events: OutgoingEvents;
   #controller: WritableStreamDefaultController | undefined;
-  #writer: WritableStreamDefaultWriter<WsMessage | OutgoingMessage> | undefined;
+  #writer: WritableStreamDefaultWriter<AnyMessage> | undefined;
   /** Whether somebody else may write to `stream`, and abort it. */
   #exposed = false;
   /** How many messages were given to `stream` and are not framed yet. */
@@ -39,6 +45,8 @@ export class Outgoing {
   /** The Close that goes out behind the messages that were sent before it. */
   #lastWords: { code: number; reason: string } | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
+  /** How much was shared since somebody waits for that. */
+  #behind = 0;
   /** The message that is being sent piece by piece. */
   #piecewise: OutgoingMessage | undefined;
 
@@ -48,7 +56,7 @@ export class Outgoing {
     this.#events = events;
   }
 
-  #open(): WritableStream<WsMessage | OutgoingMessage> {
+  #open(): WritableStream<AnyMessage> {
     return this.#stream ??= new WritableStream({
       start: (controller) => {
         this.#controller = controller;
@@ -65,7 +73,8 @@ export class Outgoing {
       highWaterMark: HIGH_WATER,
       size: (message) => {
         this.#queued++;
-        if (!isMessage(message)) return 1; // a message in pieces, or refused when its turn comes
+        const isWhole = isMessage(message) || message instanceof SharedMessage;
+        if (!isWhole) return 1; // a message in pieces, or refused when its turn comes
         this.unframed += message.length;
         return weigh(message);
       },
@@ -121,7 +130,38 @@ export class Outgoing {
     return sent;
   }
 
-  #enqueue(message: WsMessage | OutgoingMessage): Promise<void> {
+  /** How much memory waits to be written: bytes, and what a message that waits to be framed takes besides them. */
+  get held(): number {
+    return this.#framing.output.size + this.unframed + this.#queued * QUEUED_WEIGHT;
+  }
+
+  /**
+   * Sends a message that goes to others too: at once if it is framed and nothing before it waits to be, else in its turn.
+   * Returns whether it is taken.
+   */
+  share(message: SharedMessage): boolean {
+    const isLocked = this.#stream?.locked === true && this.#writer === undefined;
+    const isCarried = message.isText || !this.#framing.textOnly;
+    if (this.#events.isClosed() || isLocked || !isCarried) return false;
+    const frame = this.#framing.share(message);
+    if (frame instanceof Uint8Array && this.#queued === 0) {
+      this.#framing.sendShared(message, frame);
+      this.#passed(frame.length);
+      // Not even the first at once: to so many connections, one write for each instead of two is half of the work.
+      if (this.#events.isAnswer()) this.#wire.flush();
+      else this.#wire.atEndOfTurn();
+    } else void this.#enqueue(frame === undefined ? message.kept : message);
+    return true;
+  }
+
+  /** A shared frame is in the output: who waits until all is written shall not wait for what came behind, time and again. */
+  #passed(length: number): void {
+    if (this.#drained === undefined) return;
+    this.#behind += length;
+    if (this.#framing.output.size <= this.#behind) this.drained();
+  }
+
+  #enqueue(message: AnyMessage): Promise<void> {
     try {
       if (this.#events.isClosed()) throw this.#events.closedError();
       this.#writer ??= this.#open().getWriter();
@@ -154,12 +194,14 @@ export class Outgoing {
   }
 
   /** The sink of `stream`: frames the message, and waits when too much is not written yet. */
-  #write(message: WsMessage | OutgoingMessage): Promise<void> | undefined {
+  #write(message: AnyMessage): Promise<void> | undefined {
     try {
       if (message instanceof OutgoingMessage) return this.#orAbort(this.#writePieces(message));
-      this.#assertSendable(message);
+      if (!(message instanceof SharedMessage)) this.#assertSendable(message);
       this.#assertOpen();
-      const compressed = this.#framing.send(message);
+      const compressed = message instanceof SharedMessage
+        ? this.#writeShared(message)
+        : this.#framing.send(message);
       if (compressed === undefined) return this.#framed(message.length);
       return this.#orAbort(compressed.then(() => this.#framed(message.length)));
     } catch (error) {
@@ -167,6 +209,12 @@ export class Outgoing {
       this.#abort();
       throw error;
     }
+  }
+
+  #writeShared(message: SharedMessage): Promise<void> | undefined {
+    const frame = this.#framing.share(message)!; // this is known to be one that can be shared
+    if (frame instanceof Uint8Array) return void this.#framing.sendShared(message, frame);
+    return frame.then((frame) => this.#framing.sendShared(message, frame));
   }
 
   async #orAbort(writing: Promise<void>): Promise<void> {
@@ -197,6 +245,7 @@ export class Outgoing {
     const { output } = this.#framing;
     if (this.#wire.closed || (output.size < HIGH_WATER && output.borrowed === 0)) return undefined;
     this.#drained = Promise.withResolvers();
+    this.#behind = 0;
     this.#drained.promise.catch(ignore);
     this.#wire.flush();
     return this.#drained.promise;

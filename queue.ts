@@ -6,7 +6,7 @@ export const HIGH_WATER: number = 64 * 1024;
 const MESSAGE_WEIGHT = 32;
 
 /** What a message counts for in a queue. */
-export function weigh(message: WsMessage): number {
+export function weigh(message: { length: number }): number {
   return message.length + MESSAGE_WEIGHT;
 }
 

@@ -29,6 +29,13 @@ import { closeGently, closeNow, writeAll } from "./transport.ts";
 
 export { type ConnHeaders, type RequestInfo, wsAccept, type WsAcceptOptions } from "./accept.ts";
 export type { Origins } from "./handshake/origin.ts";
+export {
+  broadcast,
+  type BroadcastOptions,
+  type BroadcastResult,
+  type SlowConsumers,
+} from "./broadcast.ts";
+export { type Bus, Hub, type HubOptions } from "./hub.ts";
 export { WsConn, type WsOpening } from "./conn.ts";
 export { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 export { WsHandshakeError } from "./handshake/error.ts";

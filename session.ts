@@ -40,6 +40,8 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
   /** Sees to it when nothing arrives: with a Ping, and in the end a Close. */
   readonly #watch: Watch;
   #finish!: (info: CloseInfo) => void;
+  /** What is to be called as soon as it is `closed`. */
+  #onClosed: Set<() => void> | undefined;
 
   /**
    * @param transport The connection below.
@@ -155,6 +157,13 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
     return this.incoming.isAnswered();
   }
 
+  /** Calls `act` as soon as it is `closed`. Returns how to call that off. */
+  onClosed(act: () => void): () => void {
+    const acts = this.#onClosed ??= new Set();
+    acts.add(act);
+    return () => void acts.delete(act);
+  }
+
   /** Sends a Ping; returns the promise of its round-trip time in ms. */
   ping(): Promise<number> {
     const { payload, pong } = (this.#pings ??= new Pings()).next();
@@ -183,6 +192,8 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
     this.closed = true;
     this.incoming.end(failure);
     unwatch(this.#watch);
+    this.#onClosed?.forEach((act) => act());
+    this.#onClosed = undefined;
   }
 
   #closeInfo(): CloseInfo {

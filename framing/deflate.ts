@@ -21,8 +21,8 @@
 import { concat } from "@std/bytes";
 import type { Buffer } from "node:buffer";
 // persistent zlib streams: CompressionStream can neither flush a message nor keep its window for the next
-import { constants, createDeflateRaw, createInflateRaw } from "node:zlib";
-import type { DeflateRaw, InflateRaw } from "node:zlib";
+import { constants, createDeflateRaw, createInflateRaw, deflateRawSync } from "node:zlib";
+import type { DeflateRaw, InflateRaw, ZlibOptions } from "node:zlib";
 import { WsProtocolError } from "./error.ts";
 
 /** What is taken off the end of a compressed message, and put back before it is inflated (RFC 7692 §7.2.1–2). */
@@ -114,7 +114,13 @@ export class MessageDeflate {
  * ```
  */
 export class Deflater {
+  /**
+   * Where each message is compressed by itself: what tells the deflaters apart that make different bytes of one. `undefined`
+   * where the context is taken over, for then none makes the same as another.
+   */
+  readonly kind: string | undefined;
   readonly #options: MessageDeflateOptions;
+  readonly #settings: ZlibOptions;
   #stream: DeflateRaw | undefined;
   readonly #pieces: Uint8Array[] = [];
   /** Fails the call that waits. */
@@ -126,6 +132,28 @@ export class Deflater {
   /** Use {@linkcode MessageDeflate}. */
   constructor(options: MessageDeflateOptions) {
     this.#options = options;
+    const { outgoing, level = constants.Z_DEFAULT_COMPRESSION, memLevel = 8 } = options;
+    // zlib makes 9 of 8, and then looks back no further than 250 bytes
+    const { windowBits = 15, noContextTakeover } = outgoing ?? {};
+    this.#settings = { windowBits, level, memLevel };
+    this.kind = noContextTakeover ? `deflate ${windowBits} ${level} ${memLevel}` : undefined;
+  }
+
+  /**
+   * Compresses a whole message by itself, whatever this deflater is doing; {@linkcode destroy} does not stop it, for other
+   * connections may wait for the same.
+   *
+   * @param bytes The bytes; they may change after the call.
+   * @returns What is to be sent: at once, or of a long message a promise.
+   */
+  deflate(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    if (bytes.length > DEFLATE_SLICE) {
+      const outgoing = { ...this.#options.outgoing, noContextTakeover: true };
+      return new Deflater({ ...this.#options, outgoing }).push(bytes.slice(), true);
+    }
+    const finishFlush = constants.Z_SYNC_FLUSH;
+    const compressed = deflateRawSync(bytes, { ...this.#settings, finishFlush });
+    return bytesOf(compressed.subarray(0, -TAIL.length));
   }
 
   /**
@@ -164,12 +192,7 @@ export class Deflater {
   }
 
   #open(): DeflateRaw {
-    const { outgoing, level, memLevel } = this.#options;
-    const stream = createDeflateRaw({
-      windowBits: outgoing?.windowBits ?? 15, // zlib makes 9 of 8, and then looks back no further than 250 bytes
-      level: level ?? constants.Z_DEFAULT_COMPRESSION,
-      memLevel: memLevel ?? 8,
-    });
+    const stream = createDeflateRaw(this.#settings);
     stream.on("data", (piece: Buffer) => this.#pieces.push(bytesOf(piece)));
     return stream;
   }

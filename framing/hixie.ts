@@ -1,3 +1,4 @@
+import { concat } from "@std/bytes";
 import { WsProtocolError } from "./error.ts";
 import { Input } from "./input.ts";
 import { MessageBuilder, type MessageSink, type WsMessage } from "./message.ts";
@@ -10,6 +11,7 @@ import type {
   ProtocolState,
   Version,
 } from "./protocol.ts";
+import type { SharedMessage } from "./shared.ts";
 import { encodeUtf8 } from "./utf8.ts";
 
 /** The drafts have neither codes nor reasons: a closing frame is one without a status, RFC 6455 §7.1.5. */
@@ -153,23 +155,27 @@ export class HixieProtocol implements Protocol {
 
   /** Appends a message to the output. In the state `open` only. */
   send(message: WsMessage): undefined {
-    if (typeof message !== "string") {
-      throw new TypeError(`Cannot send binary: ${this.version} carries text only`);
-    }
-    if (this.state !== "open") {
-      throw new TypeError(`Cannot send a message: the protocol's state is "${this.state}"`);
-    }
+    this.#assertText(message);
+    this.#assertOpen();
     const text = encodeUtf8(message);
-    if (this.#mode === "old") {
-      this.output.append(Uint8Array.of(0x00));
-      this.output.append(text);
-      this.output.append(Uint8Array.of(0xff));
-    } else {
-      this.output.append(newHeader(0xff, text.length));
-      this.output.append(text);
-    }
-    this.messagesSent++;
-    this.bytesSent += text.length;
+    for (const part of textFrame(text, this.#mode)) this.output.append(part);
+    this.#sent(text.length);
+  }
+
+  /** The frame of a message that goes to other connections too. */
+  share(message: SharedMessage): Uint8Array {
+    this.#assertText(message.message);
+    return message.frame(
+      `hixie-${this.#mode}`,
+      () => concat(textFrame(message.payload, this.#mode)),
+    );
+  }
+
+  /** Appends the frame that {@linkcode share} has made of the message. In the state `open` only. */
+  sendShared(message: SharedMessage, frame: Uint8Array): void {
+    this.#assertOpen();
+    this.output.append(frame);
+    this.#sent(message.payload.length);
   }
 
   /** The drafts have no Ping: throws a `TypeError`. */
@@ -331,6 +337,23 @@ export class HixieProtocol implements Protocol {
     this.state = "closed";
   }
 
+  #assertText(message: WsMessage): asserts message is string {
+    if (typeof message !== "string") {
+      throw new TypeError(`Cannot send binary: ${this.version} carries text only`);
+    }
+  }
+
+  #sent(bytes: number): void {
+    this.messagesSent++;
+    this.bytesSent += bytes;
+  }
+
+  #assertOpen(): void {
+    if (this.state !== "open") {
+      throw new TypeError(`Cannot send a message: the protocol's state is "${this.state}"`);
+    }
+  }
+
   #appendClose(): void {
     this.output.append(this.#mode === "old" ? Uint8Array.of(0xff, 0x00) : newHeader(0x00, 0));
   }
@@ -338,6 +361,13 @@ export class HixieProtocol implements Protocol {
 
 function tooLong(size: number, limit: number): WsProtocolError {
   return new WsProtocolError(1009, `Frame of ${size} bytes or more: at most ${limit} are taken`);
+}
+
+/** The parts of a frame that carries this text. */
+function textFrame(text: Uint8Array, mode: FramingMode): Uint8Array[] {
+  return mode === "old"
+    ? [Uint8Array.of(0x00), text, Uint8Array.of(0xff)]
+    : [newHeader(0xff, text.length), text];
 }
 
 function newHeader(type: number, length: number): Uint8Array {

@@ -42,3 +42,4 @@ export type {
   Version,
 } from "./protocol.ts";
 export { Rfc6455Protocol } from "./rfc6455.ts";
+export { SharedMessage } from "./shared.ts";

@@ -1,6 +1,9 @@
 import { applyMask } from "./mask.ts";
 import { LARGE_BUFFER, largeBuffers, poolFor } from "./pool.ts";
 
+/** From this length on, bytes that nobody changes are written by themselves rather than copied. */
+const BY_REFERENCE_FROM = 32 * 1024;
+
 const NONE = new Uint8Array(0);
 
 /** Bytes that wait to be written: a pooled buffer that frames are gathered in, or a large payload by itself. */
@@ -64,9 +67,9 @@ export class Output {
     this.size += length;
   }
 
-  /** Adds bytes that need no masking: copied if they fit into a buffer, otherwise as {@linkcode push} does. */
+  /** Adds bytes that need no masking: copied if they are few, otherwise as {@linkcode push} does. */
   append(bytes: Uint8Array): void {
-    if (bytes.length > LARGE_BUFFER) return this.push(bytes, undefined);
+    if (bytes.length >= BY_REFERENCE_FROM) return this.push(bytes, undefined);
     const at = this.reserve(bytes.length);
     this.tail.set(bytes, at);
     this.commit(bytes.length);

@@ -1,6 +1,7 @@
 import type { WsProtocolError } from "./error.ts";
 import type { MessageSink, WsMessage, WsMessageType } from "./message.ts";
 import type { Output } from "./output.ts";
+import type { SharedMessage } from "./shared.ts";
 
 /** Which end of the connection this is: it decides who masks (RFC 6455 §5.1) and who closes TCP first (§7.1.1). */
 export type Role = "client" | "server";
@@ -86,6 +87,13 @@ export interface Protocol {
     part: Uint8Array,
     place: { first: boolean; last: boolean },
   ): Promise<void> | undefined;
+  /**
+   * The frame of a message that goes to other connections too: made, and compressed, once for all that send the same
+   * bytes, and to be given to {@linkcode sendShared}. `undefined` if this one's differ from everybody else's.
+   */
+  share(message: SharedMessage): Uint8Array | Promise<Uint8Array> | undefined;
+  /** Appends the frame that {@linkcode share} has made of the message. In the state `open` only. */
+  sendShared(message: SharedMessage, frame: Uint8Array): void;
   /** Appends a Ping with this payload, at most 125 bytes. In the state `open` only. */
   ping(payload: Uint8Array): void;
   /** Appends a Close; nothing can be sent after it. Does nothing in any other state than `open`. */

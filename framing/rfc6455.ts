@@ -2,6 +2,7 @@ import { decodeClose, encodeClose } from "./close.ts";
 import type { MessageDeflate } from "./deflate.ts";
 import { WsProtocolError } from "./error.ts";
 import {
+  encodeFrame,
   FIN,
   type FrameHeader,
   MAX_CONTROL_PAYLOAD,
@@ -16,6 +17,7 @@ import { Output } from "./output.ts";
 import { LARGE_BUFFER } from "./pool.ts";
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
 import { MessageReceiver } from "./receiver.ts";
+import type { SharedMessage } from "./shared.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 import { FrameWriter } from "./writer.ts";
 
@@ -196,6 +198,35 @@ export class Rfc6455Protocol implements Protocol {
     if (this.#deflate !== undefined) return this.#sendCompressed(opcode, part, last);
     this.#countPart(this.#writer.data(last ? FIN | opcode : opcode, part), last);
     return undefined;
+  }
+
+  /**
+   * The frame of a message that goes to other connections too, or `undefined` if this one's differ from everybody else's:
+   * they are masked with a key of their own (RFC 6455 §5.3), or compressed with the help of the messages before.
+   */
+  share(message: SharedMessage): Uint8Array | Promise<Uint8Array> | undefined {
+    if (!this.#isServer) return undefined;
+    const deflate = this.#deflate;
+    const opcode = message.isText ? Opcode.Text : Opcode.Binary;
+    if (deflate === undefined || message.payload.length < deflate.threshold) {
+      return message.frame("rfc6455", () => encodeFrame(opcode, message.payload));
+    }
+    const { deflater } = deflate;
+    if (deflater.kind === undefined) return undefined;
+    return message.frame(deflater.kind, () => {
+      const toFrame = (compressed: Uint8Array) => encodeFrame(opcode, compressed, { rsv1: true });
+      const compressed = deflater.deflate(message.payload);
+      return compressed instanceof Promise ? compressed.then(toFrame) : toFrame(compressed);
+    });
+  }
+
+  /** Appends the frame that {@linkcode share} has made of the message. In the state `open` only. */
+  sendShared(message: SharedMessage, frame: Uint8Array): void {
+    this.#assertOpen();
+    this.drained(); // who is always behind, and never has all of the output, shall have a Pong nevertheless
+    this.output.append(frame);
+    this.messagesSent++;
+    this.bytesSent += message.payload.length;
   }
 
   /** Appends a Ping with this payload, at most 125 bytes. In the state `open` only. */

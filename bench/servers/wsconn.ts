@@ -3,7 +3,7 @@
  * `/broadcast` sends every message to all connections. The other servers do the same. Arguments: `tls`, and the mode of the job, of which
  * `deflate` asks for compression. This one only: `shared PORT`, to share a port with other processes.
  */
-import { type WsConn, wsServe } from "@wsconn/ws";
+import { broadcast as toAll, type WsConn, wsServe } from "@wsconn/ws";
 import { tls } from "./tls.ts";
 
 async function echo(conn: WsConn): Promise<void> {
@@ -31,7 +31,7 @@ async function source(conn: WsConn): Promise<void> {
 
 async function broadcast(conn: WsConn): Promise<void> {
   for (let message; (message = await conn.recv()) !== null;) {
-    for (const other of server.connections) void other.send(message);
+    toAll(server.connections, message);
   }
 }
 

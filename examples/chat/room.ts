@@ -1,5 +1,5 @@
 /** Who is there, and what was said last. */
-import type { WsConn } from "jsr:@wsconn/ws@^0.1";
+import { broadcast, type WsConn } from "jsr:@wsconn/ws@^0.1";
 import { type ChatEvent, Refusal, type Said } from "./messages.ts";
 
 /** How much of what was said is kept for those who come later, or come back. */
@@ -66,13 +66,8 @@ function sameName(name: string): string {
 
 /**
  * Sends to many, and waits for nobody: one who reads too slowly holds up no other, and takes no more than
- * `MAX_BUFFERED`. That connection is closed with 1013 (try again later); the page comes back, and finds in the history
- * what it has missed.
+ * `MAX_BUFFERED`. That connection is closed; the page comes back, and finds in the history what it has missed.
  */
 function tell(conns: Iterable<WsConn>, event: ChatEvent): void {
-  const message = JSON.stringify(event);
-  for (const conn of conns) {
-    if (conn.bufferedAmount > MAX_BUFFERED) void conn.close(1013, "Reading too slowly");
-    else if (!conn.closed) conn.send(message).catch(() => {}); // an end is noticed where messages are read, in visit()
-  }
+  broadcast(conns, JSON.stringify(event), { maxBuffered: MAX_BUFFERED, slow: "close" });
 }
