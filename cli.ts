@@ -8,6 +8,14 @@
  * deno run -N jsr:@wsconn/ws/cli --help
  * ```
  *
+ * @example From a program: what is wrong with a command line is printed, and told by the exit code
+ * ```ts
+ * import { main } from "@wsconn/ws/cli";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(await main(["--insecure", "wss://localhost/"]), 2);
+ * ```
+ *
  * @module
  */
 import { type Command, helpOf, RUN, UsageError } from "./cli/arguments.ts";
@@ -46,7 +54,7 @@ Installed under a name of its own: deno install -gN -n ws jsr:@wsconn/ws/cli`;
  * import { main } from "@wsconn/ws/cli";
  * import { assertEquals } from "@std/assert";
  *
- * assertEquals(await main(["serve", "--port", "http"]), 2); // and prints what is wrong with it
+ * assertEquals(await main(["serve", "--port", "http"]), 2);
  * ```
  */
 export async function main(args: string[]): Promise<number> {

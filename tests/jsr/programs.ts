@@ -37,6 +37,24 @@ const bytes = await deflater.push(new TextEncoder().encode("Hello"), true);
 deflater.destroy();
 if (bytes.length !== 7) throw new Error("Wrong length");`,
   },
+  "./testing": {
+    program: `
+const { client, server } = await it.wsPair();
+await client.send("hello");
+if (await server.recv() !== "hello") throw new Error("No message");
+await client.close();`,
+  },
+  "./redis": {
+    permissions: ["--allow-net=127.0.0.1:1"],
+    program: `
+const refused = await it.redisBus({ url: "redis://127.0.0.1:1" }).catch((error) => error.message);
+if (!refused.startsWith("Cannot connect")) throw new Error(refused);`,
+  },
+  "./cli": {
+    permissions: ["--allow-net=127.0.0.1"],
+    program: `
+if (await it.main(["connect", "ws://127.0.0.1:1/"]) !== 1) throw new Error("It has connected");`,
+  },
   "./telemetry": {
     permissions: ["--allow-net=127.0.0.1"],
     program: `
