@@ -1,4 +1,4 @@
-import { assert, assertGreater } from "@std/assert";
+import { assert, assertGreater, assertStringIncludes } from "@std/assert";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -38,3 +38,19 @@ for (const page of ["README.md", ...pages("docs/")]) {
     if (WITH_TESTS.includes(page)) assertGreater(tests, 10);
   });
 }
+
+Deno.test("docs/comparison.md: every yes of ours names its test", async () => {
+  const text = await Deno.readTextFile(new URL("docs/comparison.md", ROOT));
+  const ours = text.split("\n").map((line) => line.split("|")[2]?.trim() ?? "");
+  const yes = ours.filter((cell) => /^(\*\*)?yes\b/.test(cell));
+  assertGreater(yes.length, 30);
+  for (const cell of yes) assertStringIncludes(cell, "](../tests/");
+});
+
+Deno.test("docs/README.md: every page is in the index", async () => {
+  const text = await Deno.readTextFile(new URL("docs/README.md", ROOT));
+  for (const page of pages("docs/")) {
+    const path = page.slice("docs/".length);
+    if (path !== "README.md") assertStringIncludes(text, `](${path})`);
+  }
+});
