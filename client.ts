@@ -63,14 +63,6 @@ export {
   WsProtocolError,
 } from "./framing/mod.ts";
 export type { CompressionOptions, DeflateSettings } from "./handshake/deflate.ts";
-export {
-  wsReconnect,
-  type WsReconnectOptions,
-  type WsReconnectTarget,
-  type WsReconnectUrl,
-  type WsRetry,
-} from "./reconnect.ts";
-export type { WsRetryOptions } from "./retry.ts";
 export { WsMessageStream } from "./message_stream.ts";
 export type { ConnLimits, WsConnOptions } from "./options.ts";
 export type { WsMessageSource } from "./outgoing_message.ts";

@@ -1,15 +1,7 @@
 import { decodeClose, encodeClose } from "./close.ts";
 import type { MessageDeflate } from "./deflate.ts";
 import { WsProtocolError } from "./error.ts";
-import {
-  encodeFrame,
-  FIN,
-  type FrameHeader,
-  MAX_CONTROL_PAYLOAD,
-  Opcode,
-  readFrameHeader,
-  RSV1,
-} from "./frame.ts";
+import { type FrameHeader, MAX_CONTROL_PAYLOAD, Opcode, readFrameHeader } from "./frame.ts";
 import { Input } from "./input.ts";
 import { applyMask, rotateKey } from "./mask.ts";
 import type { MessageSink, WsMessage, WsMessageType } from "./message.ts";
@@ -17,9 +9,9 @@ import { Output } from "./output.ts";
 import { LARGE_BUFFER } from "./pool.ts";
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
 import { MessageReceiver } from "./receiver.ts";
+import { MessageSender } from "./sender.ts";
 import type { SharedMessage } from "./shared.ts";
-import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
-import { FrameWriter } from "./writer.ts";
+import { decodeUtf8 } from "./utf8.ts";
 
 /**
  * From this length on, the rest of a payload is read into the message itself, without a copy. To copy less costs less
@@ -65,10 +57,6 @@ export class Rfc6455Protocol implements Protocol {
   error: WsProtocolError | undefined;
   /** The frames to write. */
   readonly output: Output = new Output();
-  /** How many messages have been appended to the output whole. */
-  messagesSent = 0;
-  /** Their bytes, before any compression; of text, its UTF-8. */
-  bytesSent = 0;
   /** How many messages have been delivered whole, to {@linkcode ProtocolEvents.message} or a sink. */
   messagesReceived = 0;
   /** Their bytes, inflated; of text, its UTF-8. */
@@ -77,7 +65,7 @@ export class Rfc6455Protocol implements Protocol {
   readonly #events: ProtocolEvents;
   readonly #deflate: MessageDeflate | undefined;
   readonly #receiver: MessageReceiver;
-  readonly #writer: FrameWriter;
+  readonly #sender: MessageSender;
   readonly #input: Input = new Input();
   readonly #header: FrameHeader = {
     fin: false,
@@ -99,8 +87,6 @@ export class Rfc6455Protocol implements Protocol {
   #failure: WsProtocolError | undefined;
   /** The payload of the Ping to answer once the peer reads again. */
   #pongHeld: Uint8Array<ArrayBuffer> | undefined;
-  /** The bytes of the message of which parts have been sent, and not yet the last. */
-  #bytesBegun = 0;
 
   /**
    * Starts in the state `open`: the handshake is done.
@@ -120,7 +106,17 @@ export class Rfc6455Protocol implements Protocol {
     this.#events = events;
     this.#deflate = deflate;
     this.#receiver = new MessageReceiver(events, limits, deflate);
-    this.#writer = new FrameWriter(this.output, role === "client");
+    this.#sender = new MessageSender(this, role === "client", deflate);
+  }
+
+  /** How many messages have been appended to the output whole. */
+  get messagesSent(): number {
+    return this.#sender.messages;
+  }
+
+  /** Their bytes, before any compression; of text, its UTF-8. */
+  get bytesSent(): number {
+    return this.#sender.bytes;
   }
 
   /**
@@ -170,34 +166,16 @@ export class Rfc6455Protocol implements Protocol {
 
   /** Appends a message to the output; at once, or if a promise is returned then. In the state `open` only. */
   send(message: WsMessage): Promise<void> | undefined {
-    this.#assertOpen();
-    const isText = typeof message === "string";
-    if (
-      this.#deflate !== undefined && message.length * (isText ? 3 : 1) >= this.#deflate.threshold
-    ) {
-      const payload = isText ? encodeUtf8(message) : message;
-      if (payload.length >= this.#deflate.threshold) {
-        return this.#sendCompressed(isText ? Opcode.Text : Opcode.Binary, payload, true);
-      }
-    }
-    this.bytesSent += isText
-      ? this.#writer.text(message)
-      : this.#writer.data(FIN | Opcode.Binary, message);
-    this.messagesSent++;
-    return undefined;
+    return this.#sender.send(message);
   }
 
   /** Appends a fragment (RFC 6455 §5.4); at once, or if a promise is returned then. In the state `open` only. */
   sendPart(
     type: WsMessageType,
     part: Uint8Array,
-    { first, last }: { first: boolean; last: boolean },
+    place: { first: boolean; last: boolean },
   ): Promise<void> | undefined {
-    this.#assertOpen();
-    const opcode = !first ? Opcode.Continuation : type === "text" ? Opcode.Text : Opcode.Binary;
-    if (this.#deflate !== undefined) return this.#sendCompressed(opcode, part, last);
-    this.#countPart(this.#writer.data(last ? FIN | opcode : opcode, part), last);
-    return undefined;
+    return this.#sender.sendPart(type, part, place);
   }
 
   /**
@@ -205,28 +183,13 @@ export class Rfc6455Protocol implements Protocol {
    * they are masked with a key of their own (RFC 6455 §5.3), or compressed with the help of the messages before.
    */
   share(message: SharedMessage): Uint8Array | Promise<Uint8Array> | undefined {
-    if (!this.#isServer) return undefined;
-    const deflate = this.#deflate;
-    const opcode = message.isText ? Opcode.Text : Opcode.Binary;
-    if (deflate === undefined || message.payload.length < deflate.threshold) {
-      return message.frame("rfc6455", () => encodeFrame(opcode, message.payload));
-    }
-    const { deflater } = deflate;
-    if (deflater.kind === undefined) return undefined;
-    return message.frame(deflater.kind, () => {
-      const toFrame = (compressed: Uint8Array) => encodeFrame(opcode, compressed, { rsv1: true });
-      const compressed = deflater.deflate(message.payload);
-      return compressed instanceof Promise ? compressed.then(toFrame) : toFrame(compressed);
-    });
+    return this.#sender.share(message);
   }
 
   /** Appends the frame that {@linkcode share} has made of the message. In the state `open` only. */
   sendShared(message: SharedMessage, frame: Uint8Array): void {
-    this.#assertOpen();
     this.drained(); // who is always behind, and never has all of the output, shall have a Pong nevertheless
-    this.output.append(frame);
-    this.messagesSent++;
-    this.bytesSent += message.payload.length;
+    this.#sender.sendShared(message, frame);
   }
 
   /** Appends a Ping with this payload, at most 125 bytes. In the state `open` only. */
@@ -234,13 +197,13 @@ export class Rfc6455Protocol implements Protocol {
     if (payload.length > MAX_CONTROL_PAYLOAD) {
       throw new RangeError(`Cannot ping with ${payload.length} bytes: at most 125 fit`);
     }
-    this.#writer.control(Opcode.Ping, payload);
+    this.#sender.control(Opcode.Ping, payload);
   }
 
   /** Appends a Close; nothing can be sent after it. Does nothing in any other state than `open`. */
   close(code: number, reason: string): void {
     if (this.state !== "open") return;
-    this.#writer.control(Opcode.Close, encodeClose(code, reason));
+    this.#sender.control(Opcode.Close, encodeClose(code, reason));
     this.state = "closing";
     this.#receiver.drop();
   }
@@ -248,7 +211,7 @@ export class Rfc6455Protocol implements Protocol {
   /** To be called when the output has been written, after having grown long: appends what was held back. */
   drained(): void {
     if (this.#pongHeld !== undefined && this.state === "open") {
-      this.#writer.control(Opcode.Pong, this.#pongHeld);
+      this.#sender.control(Opcode.Pong, this.#pongHeld);
     }
     this.#pongHeld = undefined;
   }
@@ -411,7 +374,7 @@ export class Rfc6455Protocol implements Protocol {
     else if (this.state === "open") {
       // RFC 6455 §5.5.3: of several Pings only the latest needs an answer.
       const reads = this.output.size < PONG_LIMIT;
-      if (reads) this.#writer.control(Opcode.Pong, payload);
+      if (reads) this.#sender.control(Opcode.Pong, payload);
       this.#pongHeld = reads ? undefined : payload.slice();
     }
   }
@@ -419,7 +382,7 @@ export class Rfc6455Protocol implements Protocol {
   #closeReceived(payload: Uint8Array): void {
     this.received = decodeClose(payload);
     // RFC 6455 §5.5.1: "the endpoint typically echos the status code it received"; the reason too, as others do
-    if (this.state === "open") this.#writer.control(Opcode.Close, payload);
+    if (this.state === "open") this.#sender.control(Opcode.Close, payload);
     this.state = "closed";
   }
 
@@ -427,32 +390,9 @@ export class Rfc6455Protocol implements Protocol {
   #fail(error: WsProtocolError): void {
     if (this.state === "open") {
       this.error = error;
-      this.#writer.control(Opcode.Close, encodeClose(error.closeCode, error.message));
+      this.#sender.control(Opcode.Close, encodeClose(error.closeCode, error.message));
     }
     this.state = "closed";
     this.#receiver.drop();
-  }
-
-  #assertOpen(): void {
-    if (this.state !== "open") {
-      throw new TypeError(`Cannot send a message: the protocol's state is "${this.state}"`);
-    }
-  }
-
-  async #sendCompressed(opcode: number, payload: Uint8Array, last: boolean): Promise<void> {
-    const compressed = await this.#deflate!.deflater.push(payload, last);
-    this.#assertOpen();
-    // RFC 7692 §6.1: RSV1 stands on the first fragment only
-    const first = opcode === Opcode.Continuation ? opcode : RSV1 | opcode;
-    this.#writer.data(last ? FIN | first : first, compressed);
-    this.#countPart(payload.length, last);
-  }
-
-  #countPart(length: number, last: boolean): void {
-    this.#bytesBegun += length;
-    if (!last) return;
-    this.messagesSent++;
-    this.bytesSent += this.#bytesBegun;
-    this.#bytesBegun = 0;
   }
 }
