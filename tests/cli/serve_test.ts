@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { wsConnect } from "../../mod.ts";
 import { certs } from "../helpers/certs.ts";
-import { runCli, startCli } from "../helpers/cli.ts";
+import { checkEach, runCli, startCli } from "../helpers/cli.ts";
 import { LOCAL } from "../helpers/sockets.ts";
 
 const folder = new URL("../../examples/certs/", import.meta.url).pathname;
@@ -103,12 +103,21 @@ Deno.test("serve: exit codes", async (t) => {
       ["no permission to read", TLS, ["-N"], 2, /--allow-read=/],
       ["no permission for the network", [], [], 2, /deno run -N/],
     ];
-  for (const [name, args, permissions, code, says] of cases) {
-    await t.step(`${code}: ${name}`, async () => {
-      const run = await runCli(["serve", ...args], { permissions });
+  const named = cases.map(([name, args, permissions, code, says]) => ({
+    name,
+    args,
+    permissions,
+    code,
+    says,
+  }));
+  await checkEach(
+    t,
+    named,
+    ({ args, permissions }) => runCli(["serve", ...args], { permissions }),
+    (run, { code, says }) => {
       assertMatch(run.stderr, says);
       assertEquals(run.code, code);
       if (code === 2) assertStringIncludes(run.stderr, "jsr:@wsconn/ws/cli serve --help");
-    });
-  }
+    },
+  );
 });
