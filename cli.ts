@@ -43,7 +43,8 @@ Installed under a name of its own: deno install -gN -n ws jsr:@wsconn/ws/cli`;
  * Runs a command line. It reads standard input, prints to standard output and standard error, and may leave a read of
  * standard input behind: a program that has nothing else to do ends with `Deno.exit` and the code.
  *
- * Needs `--allow-net` for the addresses used, and `--allow-read` for files that options name.
+ * Needs `--allow-net` for the addresses used, and `--allow-read` for files that options name. Options that need other
+ * permissions say so in the help.
  *
  * @param args The arguments, as `Deno.args` has them.
  * @returns The exit code: 0 if all went well, 1 if the connection failed, 2 if the arguments are wrong; others as the

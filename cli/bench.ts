@@ -1,5 +1,6 @@
 /** The command `bench`: loads an echo server. */
 import { parseArgs } from "node:util";
+import type { WsConnectOptions } from "../client.ts";
 import { type Command, HELP, numberOf, onlyOne, type Option, parsed, RUN } from "./arguments.ts";
 import { CONNECTING, connectOptions, explain } from "./connecting.ts";
 import type { Histogram } from "./histogram.ts";
@@ -76,7 +77,7 @@ async function bench(args: string[]): Promise<number> {
   await Promise.race([load.run(interrupt.signal), interrupt.again]);
   clearInterval(progress);
   if (progress !== undefined) await printer.show("");
-  if (load.error !== undefined) await printer.line("stderr", problemOf(load));
+  if (load.error !== undefined) await printer.line("stderr", problemOf(load, options));
   if (json) await printer.json(resultOf(url, job, load));
   else if (load.opened > 0) {
     for (const line of reportOf(job, load)) await printer.line("stdout", line);
@@ -86,8 +87,8 @@ async function bench(args: string[]): Promise<number> {
 }
 
 /** What went wrong first, and how often. */
-function problemOf({ error, opened, failed, lost }: Load): string {
-  if (opened === 0) return `Cannot connect: ${explain(error)}`;
+function problemOf({ error, opened, failed, lost }: Load, options: WsConnectOptions): string {
+  if (opened === 0) return explain(error, options);
   const counts = [failed && `${failed} could not be opened`, lost && `${lost} ended too early`];
   const [few, more] = counts.filter(Boolean);
   const of = few ? ` (of ${opened + failed} connections ${few}${more ? `, ${more}` : ""})` : "";

@@ -127,7 +127,7 @@ async function connect(args: string[]): Promise<number> {
     conn = await wsConnect(address, { ...options, version: version as Version, signal });
   } catch (error) {
     if (signal.aborted) return interrupt.code;
-    await events.error(`Cannot connect: ${explain(error)}`, error);
+    await events.error(explain(error, options), error);
     return FAILED;
   }
   await events.open(new URL(address), conn);

@@ -18,16 +18,18 @@ Deno.test("help: names every option of every command, on lines of 80 columns", a
     BENCH,
   ]] as const;
   for (const [name, { options }] of commands) {
-    for (const flag of ["--help", "-h"]) {
-      const { code, stdout, stderr } = await runCli([...name, flag], { permissions: [] });
-      assertEquals([code, stderr], [0, ""]);
-      for (const [option, { short }] of Object.entries<{ short?: string }>(options)) {
-        assertMatch(stdout, new RegExp(`^  ${short ? `-${short}, ` : "    "}--${option}\\b`, "m"));
-        assertStringIncludes(guide, `--${option}`);
-      }
-      for (const line of stdout.split("\n")) assert(line.length <= 80, line);
-      assertMatch(stdout, /^Exit codes:\n {2}0 {2}.*\n {2}1 {2}.*\n {2}2 {2}/m);
+    const [long, short] = await Promise.all(
+      ["--help", "-h"].map((flag) => runCli([...name, flag], { permissions: [] })),
+    );
+    assertEquals(long, short);
+    const { code, stdout, stderr } = long!;
+    assertEquals([code, stderr], [0, ""]);
+    for (const [option, { short }] of Object.entries<{ short?: string }>(options)) {
+      assertMatch(stdout, new RegExp(`^  ${short ? `-${short}, ` : "    "}--${option}\\b`, "m"));
+      assertStringIncludes(guide, `--${option}`);
     }
+    for (const line of stdout.split("\n")) assert(line.length <= 80, line);
+    assertMatch(stdout, /^Exit codes:\n {2}0 {2}.*\n {2}1 {2}.*\n {2}2 {2}/m);
   }
 });
 

@@ -3,11 +3,14 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { Opcode } from "../../framing/mod.ts";
 import { type WsConn, wsServe } from "../../mod.ts";
 import { certs } from "../helpers/certs.ts";
-import { runCli, startCli } from "../helpers/cli.ts";
+import { checkEach, runCli, type RunOptions, startCli } from "../helpers/cli.ts";
+import { demandingServer } from "../helpers/demanding.ts";
 import { needsNode, servePeer } from "../helpers/node.ts";
+import { ConnectProxy } from "../helpers/proxy.ts";
 import { LOCAL, RawPeer } from "../helpers/sockets.ts";
 
-const CA = new URL("../../examples/certs/ca.pem", import.meta.url).pathname;
+const CERTS = new URL("../../examples/certs", import.meta.url).pathname;
+const CA = `${CERTS}/ca.pem`;
 
 async function echo(conn: WsConn): Promise<void> {
   for await (const message of conn) await conn.send(message);
@@ -42,15 +45,15 @@ Deno.test("connect: every line is a message, commands and the last one without i
   assertEquals(await closed, { code: 1000, reason: "", wasClean: true });
 });
 
-Deno.test("connect: 20,000 lines are answered in order while they are sent", async () => {
+Deno.test("connect: 5,000 lines are answered in order while they are sent", async () => {
   await using server = wsServe(async (conn) => {
-    let left = 20_000;
+    let left = 5_000;
     for await (const message of conn) {
       await conn.send(message);
       if (--left === 0) return;
     }
   }, LOCAL);
-  const lines = Array.from({ length: 20_000 }, (_, at) => `line ${at}\n`).join("");
+  const lines = Array.from({ length: 5_000 }, (_, at) => `line ${at}\n`.padStart(80)).join("");
   const { code, stdout, stderr } = await runCli(["--wait", "60", server.url], { stdin: lines });
   assertEquals([code, stderr], [0, ""]);
   assert(stdout === lines);
@@ -241,14 +244,99 @@ Deno.test("connect --ca: trusts the certificate, with --allow-read for it and no
   assertStringIncludes(without.stderr, "invalid peer certificate: UnknownIssuer (to trust");
   assertStringIncludes(without.stderr, "--ca FILE");
 
-  const denied = await runCli(["--ca", CA, url]);
-  assertEquals(denied.code, 2);
-  assertStringIncludes(denied.stderr, `deno run -N --allow-read=${CA}`);
-
   const insecure = await runCli(["--insecure", url]);
   assertEquals([insecure.code, insecure.stdout], [2, ""]);
   assertStringIncludes(insecure.stderr, "Cannot connect with --insecure");
   assertStringIncludes(insecure.stderr, "--ca FILE");
+});
+
+Deno.test("connect: each way to the server, with the permissions that the help names and no others", async (t) => {
+  await using server = wsServe(echo, LOCAL);
+  await using moved = wsServe(() => {}, {
+    ...LOCAL,
+    connHeaders: () => new Response(null, { status: 307, headers: { location: server.url } }),
+  });
+  await using demanding = await demandingServer(server.url);
+  await using proxy = new ConnectProxy({ to: server.addr as Deno.NetAddr });
+  await using tunnel = new ConnectProxy();
+  await using strict = new ConnectProxy({ authorization: `Basic ${btoa("ada:secret")}` });
+  const folder = await Deno.realPath(await Deno.makeTempDir());
+  await using _folder = {
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+  };
+  const socket = `${folder}/socket`;
+  await using _behind = wsServe(echo, {
+    listen: () => Deno.listen({ transport: "unix", path: socket }),
+  });
+  const net = (...urls: string[]) => `--allow-net=${urls.map((url) => new URL(url).host)}`;
+  const ofEnvironment = {
+    permissions: [net(proxy.url), "--allow-env=http_proxy,HTTP_PROXY"],
+    env: { http_proxy: "", HTTP_PROXY: proxy.url },
+  };
+  const identity = ["--ca", CA, "--cert", `${CERTS}/client.pem`]
+    .concat("--key", `${CERTS}/client.key.pem`);
+  const cases: { name: string; args: string[]; how: RunOptions; code?: number; says?: RegExp }[] = [
+    {
+      name: "a proxy, with a name and password for it",
+      args: ["--proxy", strict.url.replace("//", "//ada:secret@"), server.url],
+      how: { permissions: [net(strict.url)] },
+    },
+    {
+      name: "a header for the proxy",
+      args: ["--proxy", strict.url, "--proxy-header"]
+        .concat(`Proxy-Authorization: Basic ${btoa("ada:secret")}`, server.url),
+      how: { permissions: [net(strict.url)] },
+    },
+    {
+      name: "a proxy that wants to know who it is",
+      args: ["--proxy", strict.url, server.url],
+      how: { permissions: [net(strict.url)] },
+      code: 1,
+      says: /^Cannot connect: The proxy refused the connection: 407 .*: Who is\?\n$/,
+    },
+    { name: "the environment's proxy", args: ["ws://a.test/"], how: ofEnvironment },
+    {
+      name: "the environment's proxy, by name",
+      args: ["--proxy", "environment", "ws://a.test/"],
+      how: ofEnvironment,
+    },
+    {
+      name: "a Unix socket",
+      args: ["--unix", socket, "ws://a.test/"],
+      how: {
+        permissions: [`-R=${socket}`, `-W=${socket}`, `--allow-net=unix:${socket}`],
+      },
+    },
+    {
+      name: "a certificate of the client",
+      args: [...identity, demanding.url],
+      how: { permissions: [net(demanding.url), `-R=${CERTS}`] },
+    },
+    {
+      name: "… through a proxy",
+      args: [...identity, "--proxy", tunnel.url, demanding.url],
+      how: { permissions: [net(tunnel.url), `-R=${CERTS}`] },
+    },
+    {
+      name: "no certificate of the client, where one is demanded",
+      args: ["--ca", CA, demanding.url],
+      how: { permissions: [net(demanding.url), `-R=${CERTS}`] },
+      code: 1,
+      says: /^Cannot connect: /, // an alert, or the end of TCP
+    },
+    {
+      name: "a redirect",
+      args: ["--max-redirects", "1", moved.url],
+      how: { permissions: [net(moved.url, server.url)] },
+    },
+  ];
+  const run = ({ args, how }: typeof cases[0]) =>
+    runCli(["--once", ...args], { ...how, stdin: "hi\n" });
+  await checkEach(t, cases, run, (run, { code = 0, says = /^$/ }) => {
+    assertMatch(run.stderr, says);
+    assertEquals([run.code, run.stdout], [code, code === 0 ? "hi\n" : ""]);
+  });
+  assertEquals([proxy, tunnel, strict].map(({ targets }) => targets.length), [2, 1, 3]);
 });
 
 Deno.test("connect: Deno's own server", async () => {

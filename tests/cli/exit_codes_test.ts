@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Opcode } from "../../framing/mod.ts";
 import { type WsConn, wsServe, type WsServeOptions } from "../../mod.ts";
-import { type Run, runCli, type RunOptions } from "../helpers/cli.ts";
+import { checkEach, type Run, runCli, type RunOptions } from "../helpers/cli.ts";
 import { LOCAL, RawPeer } from "../helpers/sockets.ts";
 
 interface Case extends RunOptions {
@@ -17,7 +17,11 @@ interface Case extends RunOptions {
   says: RegExp | "";
 }
 
+const LICENSE = new URL("../../LICENSE", import.meta.url).pathname;
+
 const untilEnd = (conn: WsConn) => conn.finished.then(() => {});
+
+const redirect = () => new Response(null, { status: 302, headers: { location: "/again" } });
 
 /** A raw server that sends one frame, and then waits for the end. */
 function sending(opcode: number, payload = "") {
@@ -126,76 +130,79 @@ const cases: Case[] = [
     code: 1,
     says: /^The connection was lost: the server did not answer the Close\n$/,
   },
-  // 2: wrong usage
+  {
+    name: "no proxy there",
+    args: ["--proxy", "http://127.0.0.1:1", "ws://a/"],
+    code: 1,
+    says: /^Cannot connect to the proxy 127\.0\.0\.1:1: .*refused/i,
+  },
+  {
+    name: "no Unix socket there",
+    args: ["--unix", "/no/such", "ws://a/"],
+    permissions: ["-N", "-R", "-W"],
+    code: 1,
+    says: /^Cannot connect: No such file/,
+  },
+  {
+    name: "a redirect, which is not followed",
+    handle: () => {},
+    options: { connHeaders: redirect },
+    code: 1,
+    says: /^Cannot connect: The server refused the connection: 302\n$/,
+  },
+  {
+    name: "a redirect too many",
+    handle: () => {},
+    options: { connHeaders: redirect },
+    args: ["--max-redirects", "1"],
+    code: 1,
+    says: /^Cannot follow another redirect: maxRedirects is 1/,
+  },
+  // 2: wrong usage (see usage_test.ts), no permission, wrong input
   { name: "no arguments", args: [], code: 2, says: "" },
   { name: "no URL", args: ["--once"], code: 2, says: /^The URL is missing\n/ },
-  {
-    name: "two URLs",
-    args: ["ws://a", "ws://b"],
+  ...["ca", "key"].map((option): Case => ({
+    name: `no permission to read the file of --${option}`,
+    args: [`--${option}`, LICENSE, "wss://a"],
     code: 2,
-    says: /^Cannot take 2 arguments: .*"ws:\/\/b"/,
-  },
-  { name: "no URL at all", args: ["localhost"], code: 2, says: /^Cannot connect to "localhost": / },
-  { name: "another scheme", args: ["ftp://a/"], code: 2, says: /its scheme must be ws: or wss:/ },
-  { name: "a fragment", args: ["ws://a/#b"], code: 2, says: /must not have a fragment/ },
+    says: /: reading files takes a permission of its own: deno run -N --allow-read=\/.*LICENSE …\n/,
+  })),
   {
-    name: "an unknown option",
-    args: ["--bogus", "ws://a"],
+    name: "no permission for the proxy",
+    args: ["--proxy", "http://127.0.0.1:1", "ws://a"],
+    permissions: ["-N=a"],
     code: 2,
-    says: /^Unknown option '--bogus'/,
-  },
-  { name: "an option without its value", args: ["--version"], code: 2, says: /'--version/ },
-  {
-    name: "an unknown version",
-    args: ["--version", "hixie-77", "ws://a"],
-    code: 2,
-    says: /^--version must be one of rfc6455, hixie-76, hixie-75: current value is "hixie-77"\n/,
+    says: /^Cannot connect to the proxy 127\.0\.0\.1:1: Requires net access to "127\.0\.0\.1:1"/,
   },
   {
-    name: "a wait that is no number",
-    args: ["--wait", "long", "ws://a"],
+    name: "no permission for the environment",
+    args: ["--proxy", "environment", "ws://a"],
+    permissions: ["-N", "--allow-env=NO_PROXY"],
     code: 2,
-    says: /^--wait must be a number of at least 0: current value is "long"\n/,
-  },
-  { name: "a header without a colon", args: ["-H", "a", "ws://a"], code: 2, says: /"Name: value"/ },
-  {
-    name: "a header with a line break",
-    args: ["-H", "a: b\nc: d", "ws://a"],
-    code: 2,
-    says: /malformed/,
+    says: /^Cannot take the proxy of the environment: .* deno run -N --allow-env=HTTPS_PROXY,/,
   },
   {
-    name: "a header of the handshake",
-    args: ["-H", "Upgrade: x", "ws://a"],
+    name: "--proxy none, and one in the environment that alone is permitted",
+    args: ["--proxy", "none", "ws://a.test"],
+    permissions: ["-N=127.0.0.1", "--allow-env=ALL_PROXY"],
+    env: { ALL_PROXY: "http://127.0.0.1:1" },
     code: 2,
-    says: /upgrade/i,
+    says: /^Cannot connect: Requires net access to "a\.test:80"/,
   },
-  {
-    name: "a subprotocol twice",
-    args: ["--protocol=a", "--protocol=a", "ws://a"],
+  ...[["-N"], ["-R", "-W"]].map((permissions): Case => ({
+    name: `only ${permissions.join(" ")} for a Unix socket`,
+    args: ["--unix", "/no/such", "ws://a"],
+    permissions,
     code: 2,
-    says: /twice/,
-  },
-  {
-    name: "a file that is not there",
-    args: ["--ca", "/no/such.pem", "wss://a"],
-    permissions: ["-N", "-R"],
-    code: 2,
-    says: /^Cannot read "\/no\/such.pem" for --ca: No such file/,
-  },
-  {
-    name: "a file without certificates",
-    args: ["--ca", new URL("../../LICENSE", import.meta.url).pathname, "wss://a"],
-    permissions: ["-N", "-R"],
-    code: 2,
-    says: /^Cannot trust ".*LICENSE": there is no certificate/,
-  },
+    says:
+      /^Cannot connect: Requires (read|write|net) access .* \(a Unix socket takes --allow-read=PATH/,
+  })),
   {
     name: "no permission for the network",
     handle: untilEnd,
     permissions: [],
     code: 2,
-    says: /deno run -N/,
+    says: /^Cannot connect: Requires net access to "127\.0\.0\.1:\d+".*--allow-net/,
   },
   {
     name: "input that is not UTF-8",
@@ -269,22 +276,14 @@ async function outcome({ handle, options, raw, args = [], ...how }: Case): Promi
   return run;
 }
 
-Deno.test("exit codes of connect", async (t) => {
-  while (cases.length > 0) {
-    const some = cases.splice(0, 4); // side by side
-    const runs = await Promise.all(some.map(outcome));
-    for (const [at, { name, code, says, handle }] of some.entries()) {
-      await t.step(`${code}: ${name}`, () => {
-        const run = runs[at]!;
-        assertEquals({ ...run, stdout: "" }, { ...run, stdout: "", code });
-        if (says === "") assertEquals(run.stderr, "");
-        else assertMatch(run.stderr, says);
-        // deno-lint-ignore no-control-regex
-        assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(run.stderr), "nothing controls the terminal");
-        if (code === 2 && handle === undefined && says !== "") {
-          assertMatch(run.stderr, /\nHelp: deno run -N jsr:@wsconn\/ws\/cli --help\n$/);
-        }
-      });
+Deno.test("exit codes of connect", (t) =>
+  checkEach(t, cases, outcome, (run, { code, says, handle }) => {
+    assertEquals({ ...run, stdout: "" }, { ...run, stdout: "", code });
+    if (says === "") assertEquals(run.stderr, "");
+    else assertMatch(run.stderr, says);
+    // deno-lint-ignore no-control-regex
+    assert(!/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(run.stderr), "nothing controls the terminal");
+    if (code === 2 && handle === undefined && says !== "") {
+      assertMatch(run.stderr, /\nHelp: deno run -N jsr:@wsconn\/ws\/cli --help\n$/);
     }
-  }
-});
+  }));

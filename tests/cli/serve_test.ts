@@ -90,16 +90,6 @@ Deno.test("serve: exit codes", async (t) => {
         1,
         /^Cannot listen on 192\.0\.2\.1:8080: /,
       ],
-      [
-        "a port that is none",
-        ["--port", "65536"],
-        ["-N"],
-        2,
-        /^--port must be a whole number from 0 to 65535: .*"65536"/,
-      ],
-      ["a port that is empty", ["--port", ""], ["-N"], 2, /^--port must be/],
-      ["an argument too many", ["8080"], ["-N"], 2, /8080/],
-      ["a certificate without its key", TLS.slice(0, 2), ["-N"], 2, /--cert and --key/],
       ["no permission to read", TLS, ["-N"], 2, /--allow-read=/],
       ["no permission for the network", [], [], 2, /deno run -N/],
     ];

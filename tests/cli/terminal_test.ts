@@ -104,7 +104,9 @@ atTerminal("terminal: lines and Ctrl-D at once, or while messages arrive", async
   await using server = wsServe(async (conn) => {
     for await (const message of conn) {
       received.push(message);
-      while (message === "flood" && !conn.closed) await conn.send("again").catch(() => {});
+      while (message === "flood" && !conn.closed) {
+        await conn.send("again".repeat(100)).catch(() => {});
+      }
     }
   }, LOCAL);
   for (const text of ["one\ntwo\n\x04", "flood\n"]) {

@@ -16,6 +16,8 @@ export interface RunOptions {
   stdin?: string | Uint8Array;
   /** Default: the network only. */
   permissions?: string[];
+  /** Environment variables, besides those of the tests. */
+  env?: Record<string, string>;
 }
 
 /** A run that goes on. */
@@ -28,13 +30,14 @@ export class Running implements AsyncDisposable {
   printed = "";
   #seen = 0;
 
-  constructor(command: string, args: string[]) {
+  constructor(command: string, args: string[], env: Record<string, string> = {}) {
     this.child = new Deno.Command(command, {
       args,
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-      env: { NO_COLOR: "1" },
+      // Deno's own check for updates would go through a proxy of the environment too
+      env: { NO_COLOR: "1", DENO_NO_UPDATE_CHECK: "1", ...env },
     }).spawn();
     this.#stdin = this.child.stdin.getWriter();
     this.#stdout = this.child.stdout.pipeThrough(new TextDecoderStream()).getReader();
@@ -98,8 +101,8 @@ export function argsOf(args: string[], permissions = ["-N"]): string[] {
 }
 
 /** Starts it. */
-export function startCli(args: string[], { permissions }: RunOptions = {}): Running {
-  return new Running(Deno.execPath(), argsOf(args, permissions));
+export function startCli(args: string[], { permissions, env }: RunOptions = {}): Running {
+  return new Running(Deno.execPath(), argsOf(args, permissions), env);
 }
 
 /** Runs it to its end. */
@@ -108,4 +111,22 @@ export async function runCli(args: string[], options: RunOptions = {}): Promise<
   const piped = running.type(options.stdin ?? "").then(() => running.endInput());
   piped.catch(() => {}); // it ended before it had taken all
   return await running.end();
+}
+
+/** Runs cases, eight at a time; each is a step of the test, which checks what its run came to. */
+export async function checkEach<C extends { name: string; code?: number }>(
+  t: Deno.TestContext,
+  cases: C[],
+  run: (one: C) => Promise<Run>,
+  check: (run: Run, one: C) => void,
+): Promise<void> {
+  const runs: Run[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let at; (at = next++) < cases.length;) runs[at] = await run(cases[at]!);
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  for (const [at, one] of cases.entries()) {
+    await t.step(`${one.code ?? 0}: ${one.name}`, () => check(runs[at]!, one));
+  }
 }

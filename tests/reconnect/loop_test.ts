@@ -238,6 +238,19 @@ Deno.test("a function gives URL and options anew for each attempt", async () => 
   await assertRejects(() => wsReconnect(() => conn).next(), TypeError, '"conn"');
 });
 
+Deno.test("whenLost in what a function returns counts before that of the loop", async () => {
+  for (const [inLoop, inTarget] of [["end", "throw"], ["throw", "end"]] as const) {
+    await taking([vanish], async (url) => {
+      const target = () => ({ url, whenLost: inTarget });
+      for await (const conn of wsReconnect(target, { whenLost: inLoop })) {
+        if (inTarget === "throw") await assertRejects(() => conn.recv(), WsConnectionLost);
+        else assertEquals(await conn.recv(), null);
+        break;
+      }
+    });
+  }
+});
+
 Deno.test("callbacks: told in order, before the delay and before the body; what they throw ends the loop", async () => {
   const told: string[] = [];
   await taking([refuse(503), close(encodeClose(1012)), finish], async (url) => {
