@@ -310,7 +310,6 @@ export class WsConn implements AsyncDisposable {
    * @throws {WsConnectionClosed} If the connection is closed, or ends before the Pong arrives.
    */
   ping(): Promise<number> {
-    if (this.closed) return Promise.reject(this.#session.closedError());
     if (this.version !== "rfc6455") {
       return Promise.reject(new TypeError(`Cannot ping: ${this.version} has no Ping`));
     }

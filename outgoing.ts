@@ -162,13 +162,14 @@ export class Outgoing {
   }
 
   #enqueue(message: AnyMessage): Promise<void> {
+    let accepted;
     try {
-      if (this.#events.isClosed()) throw this.#events.closedError();
-      this.#writer ??= this.#open().getWriter();
+      accepted = this.#events.isClosed()
+        ? Promise.reject(this.#events.closedError())
+        : (this.#writer ??= this.#open().getWriter()).write(message);
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(error); // somebody else has locked it
     }
-    const accepted = this.#writer.write(message);
     accepted.catch(ignore); // a send that nobody awaits must not end the program when the peer goes away
     return accepted;
   }

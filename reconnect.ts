@@ -108,8 +108,9 @@ export function wsReconnect(
   options?: WsReconnectOptions,
 ): AsyncIterableIterator<WsConn>;
 /**
- * Keeps a connection, and calls `handler` with each that is made: the body of the loop, in which the end of the
- * connection is not an error. What it throws because the connection was lost or closed, a `WsConnectionClosed` from
+ * Keeps a connection, and calls `handler` with each that is made, as `wsServe` does: when the promise that it returns
+ * fulfils, the connection is closed with 1000, and the loop ends; one that returns no promise leaves it open. The end of
+ * the connection is not an error in it: what it throws because the connection was lost or closed, a `WsConnectionClosed` from
  * `send` above all, ends its turn; anything else leaves the loop, as `throw` does.
  *
  * @param url Where to, as in `wsConnect`; or a function that is asked before each attempt.
@@ -154,7 +155,10 @@ async function handleEach(
 ): Promise<void> {
   for await (const conn of conns) {
     try {
-      await handler(conn);
+      const handled = handler(conn);
+      if (handled === undefined) continue; // as a body that comes round
+      await handled;
+      await conn.close();
     } catch (error) {
       const byItsEnd = error instanceof WsConnectionClosed || error instanceof WsConnectionLost;
       if (!(byItsEnd && conn.closed)) throw error; // else the loop judges how it ended

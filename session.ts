@@ -166,9 +166,13 @@ export class Session implements ProtocolEvents, WireEvents, OutgoingEvents, Watc
 
   /** Sends a Ping; returns the promise of its round-trip time in ms. */
   ping(): Promise<number> {
-    const { payload, pong } = (this.#pings ??= new Pings()).next();
-    this.framing.ping(payload);
-    this.wire.flush();
+    const pings = this.#pings ??= new Pings();
+    const { payload, pong } = pings.next();
+    if (this.closed) pings.end(this.closedError());
+    else {
+      this.framing.ping(payload);
+      this.wire.flush();
+    }
     return pong;
   }
 

@@ -278,6 +278,24 @@ Deno.test("a send that waits is refused when the connection ends, one that nobod
   peer[Symbol.dispose]();
 });
 
+Deno.test("what is sent on a connection that has closed, and nobody awaits, does not end the program", async () => {
+  const { server, client } = await pair();
+  await finish(client, server);
+  void client.send("too late");
+  void client.sendStream(ReadableStream.from([new Uint8Array(1)]), { type: "binary" });
+  void client.ping();
+  await new Promise((resolve) => setTimeout(resolve)); // an unhandled rejection would fail the test here
+  for (
+    const late of [
+      client.send("too late"),
+      client.sendStream(ReadableStream.from(["late"]), { type: "text" }),
+      client.ping(),
+    ]
+  ) {
+    await assertRejects(() => late, WsConnectionClosed);
+  }
+});
+
 Deno.test("pings are answered while messages wait unread", async () => {
   const { server, client } = await pair();
   await client.send("unread");

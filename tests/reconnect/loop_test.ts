@@ -190,6 +190,27 @@ Deno.test('a handler that receives with whenLost: "throw" is not troubled either
   assertInstanceOf(errors[0], WsConnectionLost);
 });
 
+Deno.test("a handler that is done has its connection closed with 1000, and the loop ends; one that gives no promise has not", async () => {
+  const codes: number[] = [];
+  let opened = 0;
+  await using server = wsServe((conn) => {
+    opened++;
+    void conn.finished.then(({ code }) => codes.push(code));
+    void conn.send("hello");
+  }, LOCAL);
+  await wsReconnect(server.url, {}, async (conn) => {
+    assertEquals(await conn.recv(), "hello");
+  });
+  assertEquals([opened, codes], [1, [1000]]);
+
+  await wsReconnect(server.url, {}, (conn) => {
+    void conn.recv().then(() => conn.close(3000)); // somebody else goes on using it
+  });
+  assertEquals(opened, 2);
+  for (const conn of server.connections) await conn.finished;
+  assertEquals(codes, [1000, 3000]);
+});
+
 Deno.test("whatever else a handler throws leaves the loop, and so does what another connection has thrown", async () => {
   await using server = wsServe(() => {}, LOCAL);
   for (
