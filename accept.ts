@@ -15,6 +15,7 @@ import {
   checkOpening,
   isUpgrade,
 } from "./handshake/rfc6455.ts";
+import { requestUrl } from "./handshake/url.ts";
 import {
   Accepted,
   byClient,
@@ -43,6 +44,8 @@ import {
 
 /** What a server knows of a connection besides its request: see {@linkcode WsAcceptOptions.connHeaders}. */
 export interface RequestInfo {
+  /** What the client asks for, as its request and Host name it: `ws:`, or `wss:` if it came over TLS. */
+  readonly url: URL;
   /** Which protocol the client opens the connection with. */
   readonly version: Version;
   /** Whether it came over TLS. */
@@ -196,12 +199,13 @@ export async function answer<S>(
       return { response, refused: false };
     }
     checkOpening(request);
+    const url = requestUrl(request, "ws", isSecure(conn));
     const opening = hixieVersionOf(request) !== undefined
       ? await checkHixie(conn, request, reader.rest, settings)
       : await checkRfc6455(request, reader.rest, settings);
     deadline.stop();
     checkOrigin(request.fields, settings.origins);
-    const user = settings.connHeaders && await askHeaders(conn, request, opening, settings);
+    const user = settings.connHeaders && await askHeaders(conn, request, url, opening, settings);
     if (user instanceof Response) {
       answered = true;
       await sendResponse(conn, request, user, settings.handshakeTimeout);
@@ -249,10 +253,12 @@ class RequestDeadline implements Timed {
 function askHeaders<S>(
   conn: Deno.Conn,
   { line, headers }: RequestHead,
+  url: URL,
   { version }: Opening,
   { connHeaders }: AcceptSettings<S>,
 ): ConnHeaders<S> | Response | Promise<ConnHeaders<S> | Response> | undefined {
   return connHeaders?.(line, headers, {
+    url,
     version,
     secure: isSecure(conn),
     remoteAddr: conn.remoteAddr,
@@ -275,7 +281,8 @@ async function upgrade<S>(
   if (headers !== undefined) assertNoReserved(headers);
   const compression = deflate && await makeDeflate("server", deflate, limits.compression);
   await writeAll(conn, opening.format(protocol, headers)).catch(byClient);
-  return new WsConn(conn, new Accepted(request, opening, protocol, limits, compression), limits);
+  const accepted = new Accepted(request, isSecure(conn), opening, protocol, limits, compression);
+  return new WsConn(conn, accepted, limits);
 }
 
 function askUser(

@@ -276,6 +276,7 @@ async function open(
   return new WsConn(conn, {
     line: response.line,
     headers: response.headers,
+    url: request.url,
     protocol,
     extensions,
     rest,

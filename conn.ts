@@ -27,6 +27,8 @@ export interface WsOpening {
   line: string;
   /** The peer's headers. */
   headers: Headers;
+  /** What the client has asked for. */
+  url: URL;
   /** The subprotocol agreed on, or "". */
   protocol: string;
   /** The extensions agreed on, or "". */
@@ -122,6 +124,14 @@ export class WsConn implements AsyncDisposable {
   /** The headers of the peer's handshake. */
   get headers(): Headers {
     return this.#opening.headers;
+  }
+
+  /**
+   * What the client has asked for (RFC 6455 §3): on a server as the request line and Host name it, on a client where
+   * redirects have led to, without user name and password.
+   */
+  get url(): URL {
+    return new URL(this.#opening.url);
   }
 
   /** Whether this connection takes no more messages to send: closed, or being closed by either side. */

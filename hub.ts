@@ -44,7 +44,7 @@ interface Member {
  *
  * await using hub = new Hub();
  * await using server = wsServe(async (conn) => {
- *   const room = conn.line.split(" ")[1]!;
+ *   const room = conn.url.pathname;
  *   hub.subscribe(conn, room);
  *   for await (const message of conn) hub.publish(room, message, { except: conn });
  * }, { hostname: "127.0.0.1", port: 0 });

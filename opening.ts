@@ -12,6 +12,7 @@ import {
   offeredHixieProtocols,
 } from "./handshake/hixie.ts";
 import { checkRequest, formatResponse, offeredProtocols } from "./handshake/rfc6455.ts";
+import { requestUrl } from "./handshake/url.ts";
 import { type ConnLimits, makeProtocol } from "./options.ts";
 import { readAtLeast } from "./transport.ts";
 
@@ -108,12 +109,14 @@ export class Accepted implements WsOpening {
   readonly protocol: string;
   readonly extensions: string;
   readonly #request: RequestHead;
+  readonly #secure: boolean;
   readonly #version: Version;
   readonly #limits: ConnLimits;
   readonly #deflate: MessageDeflate | undefined;
 
   constructor(
     request: RequestHead,
+    secure: boolean,
     { version, extensions = "", rest }: Opening,
     protocol: string,
     limits: ConnLimits,
@@ -121,6 +124,7 @@ export class Accepted implements WsOpening {
   ) {
     request.checked();
     this.#request = request;
+    this.#secure = secure;
     this.protocol = protocol;
     this.extensions = extensions;
     this.rest = rest;
@@ -135,6 +139,10 @@ export class Accepted implements WsOpening {
 
   get headers(): Headers {
     return this.#request.headers;
+  }
+
+  get url(): URL {
+    return requestUrl(this.#request, "ws", this.#secure);
   }
 
   framing(events: ProtocolEvents): Protocol {

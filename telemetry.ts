@@ -46,8 +46,8 @@ const SCOPE = "@wsconn/ws";
 /** What {@linkcode traced} and {@linkcode observe} can be told. */
 export interface TelemetryOptions {
   /**
-   * Attributes for every span or measurement, besides those that are made; such as `{ "url.scheme": "wss" }`, which only
-   * you know behind a proxy. Default: none.
+   * Attributes for every span or measurement, besides those that are made; such as `{ "url.scheme": "wss" }` behind
+   * a proxy that ends TLS. Default: none.
    */
   attributes?: Record<string, string | number | boolean> | undefined;
 }
@@ -64,7 +64,7 @@ export interface TracedOptions extends TelemetryOptions {
  * caller's span ({@link https://www.w3.org/TR/trace-context/ | Trace Context}). It ends when the connection has ended
  * and the handler has.
  *
- * Its attributes, by OpenTelemetry's semantic conventions: `network.protocol.name` ("websocket"), `url.path`, without
+ * Its attributes, by OpenTelemetry's semantic conventions: `network.protocol.name` ("websocket"), `url.scheme`, `url.path`, without
  * the query, which may hold secrets, `client.address`, `client.port`, `user_agent.original`; and `websocket.close.code`.
  * Its status is an error, with `error.type`, if the handler threw something other than a `WsConnectionClosed`, if the
  * connection ended without both Closes, or with a code that speaks of a fault: 1002, 1003, 1007, 1009, 1010, 1011, 1014
@@ -172,10 +172,11 @@ const HEADERS: TextMapGetter<Headers> = {
   keys: (headers) => [...headers.keys()],
 };
 
-function attributesOf({ line, headers, remoteAddr }: WsConn): Attributes {
+function attributesOf({ url, headers, remoteAddr }: WsConn): Attributes {
   const attributes: Attributes = {
     "network.protocol.name": "websocket",
-    "url.path": line.split(" ")[1]?.split("?")[0],
+    "url.path": url.pathname,
+    "url.scheme": url.protocol.slice(0, -1),
   };
   const userAgent = headers.get("user-agent");
   if (userAgent !== null) attributes["user_agent.original"] = userAgent;

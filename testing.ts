@@ -96,7 +96,7 @@ export async function wsPair(options: WsPairOptions = {}): Promise<WsPair> {
  * import { assertEquals } from "@std/assert";
  *
  * const network = new MemoryListener();
- * await using server = wsServe((conn) => conn.send(`This is ${conn.line.split(" ")[1]}`), {
+ * await using server = wsServe((conn) => conn.send(`This is ${conn.url.pathname}`), {
  *   listen: () => network,
  * });
  * await using conn = await wsConnect("ws://memory/news", { conn: network.connect() });

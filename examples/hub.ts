@@ -11,7 +11,7 @@ const port = flag === -1 ? 8080 : Number(Deno.args[flag + 1]);
 const hub = new Hub({ slow: "close" }); // who has missed something had better come again
 
 const server = wsServe(async (conn) => {
-  const room = conn.line.split(" ")[1]!;
+  const room = conn.url.pathname;
   hub.subscribe(conn, room);
   await conn.send(`There are ${hub.subscribers(room)} in ${room}`);
   for await (const message of conn) {

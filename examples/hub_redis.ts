@@ -16,7 +16,7 @@ const bus = await redisBus({ url, prefix: "relay:" });
 const hub = new Hub({ bus });
 
 const server = wsServe(async (conn) => {
-  const topic = new URL(conn.line.split(" ")[1]!, "ws://localhost").pathname;
+  const topic = conn.url.pathname;
   hub.subscribe(conn, topic);
   for await (const message of conn) hub.publish(topic, message, { except: conn });
 }, {

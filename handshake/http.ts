@@ -1,6 +1,7 @@
 import { concat } from "@std/bytes";
 import { WsHandshakeError } from "./error.ts";
 import { formatHead, type RequestHead } from "./head.ts";
+import { requestUrl } from "./url.ts";
 
 const STATUS_TEXT: Record<number, string> = {
   400: "Bad Request",
@@ -43,16 +44,6 @@ export function formatResponseHead({ status, statusText, headers, body }: Respon
   return formatHead(`HTTP/1.1 ${status} ${text}`, [...fields, ["connection", "close"]]);
 }
 
-/** The URL that a request is for (RFC 9112 §3.3). */
-function requestUrl({ target, headers }: RequestHead, secure: boolean): URL {
-  const origin = `${secure ? "https" : "http"}://${headers.get("host")}`;
-  const url = URL.parse(target.startsWith("/") ? origin + target : target);
-  if (url === null || !url.protocol.startsWith("http")) {
-    throw new WsHandshakeError(400, "Request target or Host is malformed");
-  }
-  return url;
-}
-
 /** The request as a handler of plain HTTP takes it. */
 export function toRequest(
   head: RequestHead,
@@ -61,7 +52,7 @@ export function toRequest(
 ): Request {
   try {
     const { method, headers } = head;
-    return new Request(requestUrl(head, secure), { method, headers, body });
+    return new Request(requestUrl(head, "http", secure), { method, headers, body });
   } catch (error) {
     if (error instanceof WsHandshakeError) throw error;
     // what fetch forbids: CONNECT, TRACE, or a GET with a body

@@ -1,3 +1,6 @@
+import { WsHandshakeError } from "./error.ts";
+import type { RequestHead } from "./head.ts";
+
 /**
  * The URL of a WebSocket (RFC 6455 §3).
  *
@@ -28,4 +31,28 @@ export function hostOf({ hostname }: URL): string {
 export function portOf({ port, protocol }: URL): number {
   if (port !== "") return Number(port);
   return protocol === "wss:" || protocol === "https:" ? 443 : 80;
+}
+
+/**
+ * The URL that a request is for (RFC 9112 §3.3, RFC 6455 §4.2.1 item 1).
+ *
+ * @param request Its target is a path, or a URL of its own; its Host says the rest.
+ * @param scheme That of the result, but for TLS.
+ * @param secure Whether it came over TLS.
+ * @throws {WsHandshakeError} 400 if there is no such URL.
+ */
+export function requestUrl(
+  { target, fields }: Pick<RequestHead, "target" | "fields">,
+  scheme: "http" | "ws",
+  secure: boolean,
+): URL {
+  const protocol = secure ? `${scheme}s:` : `${scheme}:`;
+  const url = URL.parse(
+    target.startsWith("/") ? `${protocol}//${fields.get("host")}${target}` : target,
+  );
+  if (url === null || !/^(?:http|ws)s?:$/.test(url.protocol)) {
+    throw new WsHandshakeError(400, "Request target or Host is malformed");
+  }
+  url.protocol = protocol;
+  return url;
 }
