@@ -25,7 +25,7 @@ import { CloseCode, WsProtocolError } from "./framing/mod.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { formatRefusal } from "./handshake/http.ts";
 import { Tally, type WsServerStats } from "./stats.ts";
-import { closeGently, closeNow, writeAll } from "./transport.ts";
+import { closeGently, closeNow, saying, writeAll } from "./transport.ts";
 
 export { type ConnHeaders, type RequestInfo, wsAccept, type WsAcceptOptions } from "./accept.ts";
 export type { Origins } from "./handshake/origin.ts";
@@ -135,10 +135,26 @@ export interface WsServeOptions<S = undefined> extends WsAcceptOptions<S> {
  * assertEquals(await conn.recv(), Uint8Array.of(1, 2, 3));
  * ```
  */
-export function wsServe<S = undefined>(
+export function wsServe<S>(
   handler: WsHandler<S>,
-  options: WsServeOptions<S> = {},
-): WsServer {
+  options: WsServeOptions<S> & Required<Pick<WsServeOptions<S>, "connHeaders">>,
+): WsServer;
+/**
+ * The same without `connHeaders`: the handler is given no state.
+ *
+ * @param handler Is called with each connection.
+ * @param options Where to listen, TLS, subprotocols, limits, and what else to answer.
+ * @returns The server, listening.
+ *
+ * @example
+ * ```ts
+ * import { wsServe } from "@wsconn/ws";
+ *
+ * await using server = wsServe((conn) => conn.send("welcome"), { hostname: "127.0.0.1", port: 0 });
+ * ```
+ */
+export function wsServe(handler: WsHandler, options?: WsServeOptions): WsServer;
+export function wsServe<S>(handler: WsHandler<S>, options: WsServeOptions<S> = {}): WsServer {
   return new WsServer(handler as WsHandler<unknown>, options as WsServeOptions<unknown>);
 }
 
@@ -208,11 +224,15 @@ export class WsServer implements AsyncDisposable {
       tcpBacklog: options.maxWaiting ?? 511,
       reusePort: options.reusePort ?? false,
     };
-    this.#listener = options.listen !== undefined
-      ? options.listen(where)
-      : cert !== undefined && key !== undefined
-      ? Deno.listenTls({ ...where, cert, key })
-      : Deno.listen(where);
+    try {
+      this.#listener = options.listen !== undefined
+        ? options.listen(where)
+        : cert !== undefined && key !== undefined
+        ? Deno.listenTls({ ...where, cert, key })
+        : Deno.listen(where);
+    } catch (error) {
+      throw saying(`Cannot listen on ${hostname}:${where.port}`, error);
+    }
     this.addr = this.#listener.addr;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.finished = promise;

@@ -120,3 +120,9 @@ export function closeNow(conn: Disposable & { close(): void }): void {
     // it was closed already
   }
 }
+
+/** The error, with what could not be done before what Deno says of it: that names no address. */
+export function saying(what: string, error: unknown): unknown {
+  if (error instanceof Error) error.message = `${what}: ${error.message}`;
+  return error;
+}

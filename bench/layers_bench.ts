@@ -97,6 +97,7 @@ const connection = connLimits({ timeout: 0, pingInterval: 0 });
 const conn = new WsConn(endless(encodeFrame(Opcode.Text, bytesOf(message), { maskKey: 1 })), {
   line: "",
   headers: new Headers(),
+  url: new URL("ws://localhost/"),
   protocol: "",
   extensions: "",
   rest: new Uint8Array(0),

@@ -156,6 +156,7 @@ Deno.test("the answers to what came in one read leave in one write; those of a l
     const conn = new WsConn(transport as unknown as Deno.Conn, {
       line: "",
       headers: new Headers(),
+      url: new URL("ws://localhost/"),
       protocol: "",
       extensions: "",
       rest: new Uint8Array(0),
