@@ -26,7 +26,12 @@ export async function startTlsOver(
   for (const pem of caCerts) secureContext.context.addCACert(pem);
   // where @types/node are about, their streams are types of their own
   const below = Duplex.fromWeb(conn as unknown as Parameters<typeof Duplex.fromWeb>[0]);
-  const socket = connect({ socket: below, host: hostname, secureContext });
+  const socket = connect({
+    socket: below,
+    host: hostname,
+    secureContext,
+    rejectUnauthorized: true, // by default NODE_TLS_REJECT_UNAUTHORIZED could turn it off
+  });
   socket.on("error", () => {}); // whoever reads or writes is told
   await once(socket, "secureConnect");
   return new NodeTlsConn(socket, conn);
