@@ -102,6 +102,19 @@ Deno.test("what is wrong with the arguments is thrown before anything is sent", 
   ) {
     await assertRejects(() => wsConnect(url), SyntaxError, message);
   }
+  for (
+    const [url, shown] of [
+      ["ws://us:pw@host:99999/", "ws://…@host:99999/"],
+      ["ws://us:p/w@host:pw@a b/", "ws://…@a b/"],
+      ["ws://us:pw?pw@host/", "ws://…@host/"],
+      ["us:pw@host/", "…@host/"],
+      ["ftp://us:pw@host/?token=pw", "ftp://…@host/?…"],
+      ["ws://us@host/a?token=pw#b", "ws://…@host/a?…"],
+    ] as const
+  ) {
+    const error = await assertRejects(() => wsConnect(url), SyntaxError, `"${shown}"`);
+    assert(!Deno.inspect(error).includes("pw"), Deno.inspect(error)); // its causes too
+  }
   const url = "ws://127.0.0.1:1/";
   await assertRejects(() => wsConnect(url, { protocols: "a b" }), SyntaxError, "not a token");
   await assertRejects(() => wsConnect(url, { protocols: ["a", "a"] }), SyntaxError, "twice");
