@@ -126,10 +126,6 @@ export async function dial(url: URL, route: Route, attempt: Attempt): Promise<Di
   }
   const below = await dialPlain(url, proxy, route, attempt);
   if (!isSecure) return below;
-  // in TLS a server does not speak first: somebody before it has
-  if (below.rest.length > 0) {
-    throw new WsHandshakeError(0, `The proxy sent ${below.rest.length} bytes before TLS began`);
-  }
   return { conn: await secure(below.conn, url, route, attempt), rest: NONE };
 }
 
@@ -234,7 +230,14 @@ async function dialProxy(
   const request = formatConnect(url, proxy, route.proxyHeaders);
   const conn = await reachProxy(proxy, route, attempt);
   await writeAll(conn, request);
-  const { rest } = await readAnswer(conn, TUNNEL);
+  const { response, rest } = await readAnswer(conn, TUNNEL);
+  // in TLS a server does not speak first: the proxy has
+  if (url.protocol === "wss:" && rest.length > 0) {
+    const { status, headers } = response;
+    throw new WsHandshakeError(status, `The proxy sent ${rest.length} bytes before TLS began`, {
+      headers,
+    });
+  }
   return { conn, rest };
 }
 
