@@ -121,6 +121,7 @@ export async function dial(url: URL, route: Route, attempt: Attempt): Promise<Di
   }
   const isSecure = url.protocol === "wss:";
   const proxy = unix === undefined ? await proxyFor(url, route) : undefined;
+  attempt.signal.throwIfAborted(); // what listens from here on hears only of what is yet to come
   if (isSecure && unix === undefined && proxy === undefined && identity !== undefined) {
     return { conn: await dialTls(url, route, identity, attempt), rest: NONE };
   }
@@ -142,7 +143,6 @@ async function dialPlain(
 }
 
 async function dialTcp(url: URL, { signal, onConn }: Attempt): Promise<Deno.TcpConn> {
-  signal.throwIfAborted();
   const canceller = new AbortController();
   // Deno loses a connection that is made but not yet told of when its signal comes. At the end of a turn all are told of.
   const onAbort = () => void setImmediate(() => canceller.abort(signal.reason));

@@ -282,6 +282,29 @@ Deno.test("signal: aborting gives up at every stage and leaves no socket behind"
   }, { close: false });
 });
 
+Deno.test("signal: what is given up before it dials connects to nothing", async () => {
+  using listener = Deno.listen(LOCAL);
+  for (const [scheme, identity] of [["ws", {}], ["wss", {}], ["wss", certs.client]] as const) {
+    const controller = new AbortController();
+    const url = `${scheme}://127.0.0.1:${listener.addr.port}/`;
+    const connecting = wsConnect(url, { ...identity, signal: controller.signal });
+    controller.abort(new Error("never mind"));
+    await assertRejects(() => connecting, Error, "never mind");
+  }
+  using own = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+  using first = await listener.accept();
+  assertEquals(first.remoteAddr, own.localAddr);
+});
+
+Deno.test("signal: aborted before, it closes the connection that it was given", async () => {
+  using listener = Deno.listen(LOCAL);
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+  using peer = await listener.accept();
+  const signal = AbortSignal.abort(new Error("never mind"));
+  await assertRejects(() => wsConnect("ws://localhost/", { conn, signal }), Error, "never mind");
+  assertEquals(await peer.read(new Uint8Array(1)), null);
+});
+
 Deno.test("signal: of 1,000 connections given up while they are being made, none stays open", async () => {
   const listener = Deno.listen(LOCAL);
   const url = `ws://127.0.0.1:${listener.addr.port}/`;
