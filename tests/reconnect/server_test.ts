@@ -14,24 +14,17 @@ import {
   wsServe,
 } from "../../mod.ts";
 import { certs } from "../helpers/certs.ts";
+import { example, Program } from "../helpers/program.ts";
 import { ConnectProxy } from "../helpers/proxy.ts";
 import { LOCAL, RawPeer } from "../helpers/sockets.ts";
 import { close, finish, follow, QUICK, refuse, taking, type Turn, vanish } from "./turns.ts";
 
 async function startEcho(port: string) {
-  const script = new URL("../../examples/echo_server.ts", import.meta.url).pathname;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-net", script, "--port", port],
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const [, bound = ""] = (await reader.read()).value?.match(/:(\d+)\//) ?? [];
-  const kill = async () => {
-    child.kill("SIGKILL");
-    await child.status;
-    await reader.cancel();
-  };
-  return { port: bound, kill };
+  const program = Program.deno([
+    ...["run", "--allow-net", example("echo_server.ts"), "--port", port],
+  ]);
+  const [, bound = ""] = await program.line(/:(\d+)\//);
+  return { port: bound, kill: () => program.end("SIGKILL") };
 }
 
 Deno.test("a server process that is killed and started again has its client back", async () => {
