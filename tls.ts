@@ -5,7 +5,8 @@
  */
 import { once } from "node:events";
 import { Duplex } from "node:stream";
-import { connect, createSecureContext, type TLSSocket } from "node:tls";
+import type { Socket } from "node:net";
+import { connect, createSecureContext } from "node:tls";
 
 /**
  * TLS on `conn`, which has to be closed if this fails.
@@ -34,18 +35,20 @@ export async function startTlsOver(
   });
   socket.on("error", () => {}); // whoever reads or writes is told
   await once(socket, "secureConnect");
-  return new NodeTlsConn(socket, conn);
+  return new NodeConn(socket, conn);
 }
 
-/** A TLS connection of Node as one of Deno. */
-class NodeTlsConn implements Deno.Conn {
+type Addresses = Pick<Deno.Conn, "localAddr" | "remoteAddr">;
+
+/** A connection of Node as one of Deno. */
+export class NodeConn implements Deno.Conn {
   readonly localAddr: Deno.Addr;
   readonly remoteAddr: Deno.Addr;
-  readonly #socket: TLSSocket;
+  readonly #socket: Socket;
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest: Uint8Array = new Uint8Array(0);
 
-  constructor(socket: TLSSocket, { localAddr, remoteAddr }: Deno.Conn) {
+  constructor(socket: Socket, { localAddr, remoteAddr }: Addresses) {
     this.localAddr = localAddr;
     this.remoteAddr = remoteAddr;
     this.#socket = socket;
