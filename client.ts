@@ -1,5 +1,5 @@
 /**
- * The client: {@linkcode wsConnect}, and {@linkcode wsReconnect}, which keeps a connection.
+ * The client: {@linkcode wsConnect}. What keeps a connection, `wsReconnect`, is in `@wsconn/ws` itself.
  *
  * @example
  * ```ts

@@ -41,7 +41,10 @@ export interface WsDialOptions {
    * arguments are found to be in order, and is closed if the handshake fails. Not together with `proxy` or `unix`.
    */
   conn?: Deno.Conn | undefined;
-  /** Certificates (PEM) to trust besides the system's, for `wss:` and for a proxy with `https:`. */
+  /**
+   * Certificates (PEM) to trust besides those that Deno trusts (Mozilla's, or what `DENO_TLS_CA_STORE` and `--cert` say),
+   * for `wss:` and for a proxy with `https:`.
+   */
   caCerts?: string[] | undefined;
   /**
    * The certificate (PEM) that this client shows the server, for `wss:`; goes with `key`. A proxy is not shown it.

@@ -13,7 +13,7 @@ import { connect, createSecureContext } from "node:tls";
  *
  * @param conn The connection below.
  * @param hostname What the server's certificate must be for: a name or an address.
- * @param caCerts What is trusted besides the system's certificates.
+ * @param caCerts What is trusted besides the certificates that Deno trusts.
  * @param identity The client's own certificate and key.
  */
 export async function startTlsOver(
@@ -23,7 +23,7 @@ export async function startTlsOver(
   identity?: { cert: string; key: string },
 ): Promise<Deno.Conn> {
   const secureContext = createSecureContext(identity);
-  // the option `ca` would stand for the system's certificates, not beside them
+  // the option `ca` would stand for those that Deno trusts, not beside them
   for (const pem of caCerts) secureContext.context.addCACert(pem);
   // where @types/node are about, their streams are types of their own
   const below = Duplex.fromWeb(conn as unknown as Parameters<typeof Duplex.fromWeb>[0]);
