@@ -1,5 +1,5 @@
 /**
- * The client: {@linkcode wsConnect}, and {@linkcode wsReconnect}, which keeps a connection.
+ * The client: {@linkcode wsConnect}. What keeps a connection, `wsReconnect`, is in `@wsconn/ws` itself.
  *
  * @example
  * ```ts
@@ -141,11 +141,11 @@ export async function wsConnect(
   const { maxRedirects = 0 } = options;
   const handshakeTimeout = seconds("handshakeTimeout", options.handshakeTimeout, 10);
   const { signal } = options;
-  signal?.throwIfAborted();
 
   const canceller = new AbortController();
   const onAbort = () => canceller.abort(signal?.reason);
   signal?.addEventListener("abort", onAbort);
+  if (signal?.aborted) onAbort(); // a connection that the user has given is closed all the same
   const { host } = request.url;
   const timer = setTimeout(() => {
     const message = `Cannot connect to ${host}: no answer within ${handshakeTimeout} s`;

@@ -41,7 +41,10 @@ export interface WsDialOptions {
    * arguments are found to be in order, and is closed if the handshake fails. Not together with `proxy` or `unix`.
    */
   conn?: Deno.Conn | undefined;
-  /** Certificates (PEM) to trust besides the system's, for `wss:` and for a proxy with `https:`. */
+  /**
+   * Certificates (PEM) to trust besides those that Deno trusts (Mozilla's, or what `DENO_TLS_CA_STORE` and `--cert` say),
+   * for `wss:` and for a proxy with `https:`.
+   */
   caCerts?: string[] | undefined;
   /**
    * The certificate (PEM) that this client shows the server, for `wss:`; goes with `key`. A proxy is not shown it.
@@ -121,15 +124,12 @@ export async function dial(url: URL, route: Route, attempt: Attempt): Promise<Di
   }
   const isSecure = url.protocol === "wss:";
   const proxy = unix === undefined ? await proxyFor(url, route) : undefined;
+  attempt.signal.throwIfAborted(); // what listens from here on hears only of what is yet to come
   if (isSecure && unix === undefined && proxy === undefined && identity !== undefined) {
     return { conn: await dialTls(url, route, identity, attempt), rest: NONE };
   }
   const below = await dialPlain(url, proxy, route, attempt);
   if (!isSecure) return below;
-  // in TLS a server does not speak first: somebody before it has
-  if (below.rest.length > 0) {
-    throw new WsHandshakeError(0, `The proxy sent ${below.rest.length} bytes before TLS began`);
-  }
   return { conn: await secure(below.conn, url, route, attempt), rest: NONE };
 }
 
@@ -146,7 +146,6 @@ async function dialPlain(
 }
 
 async function dialTcp(url: URL, { signal, onConn }: Attempt): Promise<Deno.TcpConn> {
-  signal.throwIfAborted();
   const canceller = new AbortController();
   // Deno loses a connection that is made but not yet told of when its signal comes. At the end of a turn all are told of.
   const onAbort = () => void setImmediate(() => canceller.abort(signal.reason));
@@ -234,7 +233,14 @@ async function dialProxy(
   const request = formatConnect(url, proxy, route.proxyHeaders);
   const conn = await reachProxy(proxy, route, attempt);
   await writeAll(conn, request);
-  const { rest } = await readAnswer(conn, TUNNEL);
+  const { response, rest } = await readAnswer(conn, TUNNEL);
+  // in TLS a server does not speak first: the proxy has
+  if (url.protocol === "wss:" && rest.length > 0) {
+    const { status, headers } = response;
+    throw new WsHandshakeError(status, `The proxy sent ${rest.length} bytes before TLS began`, {
+      headers,
+    });
+  }
   return { conn, rest };
 }
 

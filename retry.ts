@@ -111,8 +111,8 @@ const PASSING_ERRORS = [
   Deno.errors.AddrNotAvailable, // no local port is free, or no address yet
 ];
 
-/** Those that have no class in `Deno.errors`. */
-const PASSING_CODES = ["EHOSTUNREACH", "EHOSTDOWN", "ENETDOWN"];
+/** Those that have no class in `Deno.errors`; the last is what node:tls says of TLS that ends within its handshake. */
+const PASSING_CODES = ["EHOSTUNREACH", "EHOSTDOWN", "ENETDOWN", "ECONNRESET"];
 
 /** Whether the next attempt may succeed where this one failed, or where the connection ended like this. */
 export function mayPass(cause: unknown): boolean {
@@ -124,7 +124,8 @@ export function mayPass(cause: unknown): boolean {
   if (PASSING_ERRORS.some((type) => cause instanceof type)) return true;
   if (!(cause instanceof Error)) return false;
   if ("code" in cause && PASSING_CODES.includes(String(cause.code))) return true;
-  return cause.message.startsWith("failed to lookup address information"); // has neither a class nor a code
+  // has neither a class nor a code; that of a proxy says so first
+  return cause.message.includes("failed to lookup address information");
 }
 
 function mayPassRefusal({ status, cause }: WsHandshakeError): boolean {

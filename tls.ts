@@ -5,14 +5,15 @@
  */
 import { once } from "node:events";
 import { Duplex } from "node:stream";
-import { connect, createSecureContext, type TLSSocket } from "node:tls";
+import type { Socket } from "node:net";
+import { connect, createSecureContext } from "node:tls";
 
 /**
  * TLS on `conn`, which has to be closed if this fails.
  *
  * @param conn The connection below.
  * @param hostname What the server's certificate must be for: a name or an address.
- * @param caCerts What is trusted besides the system's certificates.
+ * @param caCerts What is trusted besides the certificates that Deno trusts.
  * @param identity The client's own certificate and key.
  */
 export async function startTlsOver(
@@ -22,25 +23,32 @@ export async function startTlsOver(
   identity?: { cert: string; key: string },
 ): Promise<Deno.Conn> {
   const secureContext = createSecureContext(identity);
-  // the option `ca` would stand for the system's certificates, not beside them
+  // the option `ca` would stand for those that Deno trusts, not beside them
   for (const pem of caCerts) secureContext.context.addCACert(pem);
   // where @types/node are about, their streams are types of their own
   const below = Duplex.fromWeb(conn as unknown as Parameters<typeof Duplex.fromWeb>[0]);
-  const socket = connect({ socket: below, host: hostname, secureContext });
+  const socket = connect({
+    socket: below,
+    host: hostname,
+    secureContext,
+    rejectUnauthorized: true, // by default NODE_TLS_REJECT_UNAUTHORIZED could turn it off
+  });
   socket.on("error", () => {}); // whoever reads or writes is told
   await once(socket, "secureConnect");
-  return new NodeTlsConn(socket, conn);
+  return new NodeConn(socket, conn);
 }
 
-/** A TLS connection of Node as one of Deno. */
-class NodeTlsConn implements Deno.Conn {
+type Addresses = Pick<Deno.Conn, "localAddr" | "remoteAddr">;
+
+/** A connection of Node as one of Deno. */
+export class NodeConn implements Deno.Conn {
   readonly localAddr: Deno.Addr;
   readonly remoteAddr: Deno.Addr;
-  readonly #socket: TLSSocket;
+  readonly #socket: Socket;
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest: Uint8Array = new Uint8Array(0);
 
-  constructor(socket: TLSSocket, { localAddr, remoteAddr }: Deno.Conn) {
+  constructor(socket: Socket, { localAddr, remoteAddr }: Addresses) {
     this.localAddr = localAddr;
     this.remoteAddr = remoteAddr;
     this.#socket = socket;

@@ -29,7 +29,8 @@ export const CONNECTING = {
   ca: {
     type: "string",
     value: "FILE",
-    help: "Trust the certificates in FILE (PEM) besides the\nsystem's. Needs --allow-read=FILE.",
+    help:
+      "Trust the certificates in FILE (PEM) besides those\nthat Deno trusts. Needs --allow-read=FILE.",
   },
   cert: {
     type: "string",

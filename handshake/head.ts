@@ -217,14 +217,14 @@ export function formatHead(line: string, headers: Iterable<[string, string]>): U
  * so they are looked for first.
  */
 export function checkedHeaders(init: HeadersInit | undefined): Headers {
-  if (init !== undefined && !(init instanceof Headers)) {
-    for (const [name, value] of Symbol.iterator in init ? init : Object.entries(init)) {
-      if (typeof value === "string" && /[\r\n\0]/.test(value)) {
-        throw new TypeError(`Cannot set header ${name}: its value has a line break or NUL`);
-      }
+  if (init === undefined || init instanceof Headers) return new Headers(init);
+  const fields = Symbol.iterator in init ? [...init] : Object.entries(init);
+  for (const [name, value] of fields) {
+    if (typeof value === "string" && /[\r\n\0]/.test(value)) {
+      throw new TypeError(`Cannot set header ${name}: its value has a line break or NUL`);
     }
   }
-  return new Headers(init);
+  return new Headers(fields);
 }
 
 /** The elements of a header that is a comma-separated list (RFC 9110 §5.6.1). */

@@ -8,18 +8,22 @@ import type { RequestHead } from "./head.ts";
  */
 export function parseWsUrl(url: string | URL, base?: URL): URL {
   const target = URL.parse(url, base);
-  if (target === null) throw new SyntaxError(`Cannot connect to "${url}": it is not a URL`);
+  const refuse = (why: string) => new SyntaxError(`Cannot connect to "${shown(url)}": ${why}`);
+  if (target === null) throw refuse("it is not a URL");
   // the WHATWG's WebSocket takes http: and https: too
   if (target.protocol === "http:") target.protocol = "ws:";
   if (target.protocol === "https:") target.protocol = "wss:";
   if (target.protocol !== "ws:" && target.protocol !== "wss:") {
-    throw new SyntaxError(`Cannot connect to "${url}": its scheme must be ws: or wss:`);
+    throw refuse("its scheme must be ws: or wss:");
   }
   // RFC 6455 §3
-  if (target.hash !== "" || target.href.endsWith("#")) {
-    throw new SyntaxError(`Cannot connect to "${url}": it must not have a fragment`);
-  }
+  if (target.hash !== "" || target.href.endsWith("#")) throw refuse("it must not have a fragment");
   return target;
+}
+
+/** A URL, or what is none, as errors show it: without a password, or a token in the query. */
+function shown(url: string | URL): string {
+  return `${url}`.replace(/^(\w+:\/\/)?.*@/s, "$1…@").replace(/\?.*/s, "?…");
 }
 
 /** The host of a URL as sockets and certificates name it: an IPv6 address without its brackets. */

@@ -102,6 +102,19 @@ Deno.test("what is wrong with the arguments is thrown before anything is sent", 
   ) {
     await assertRejects(() => wsConnect(url), SyntaxError, message);
   }
+  for (
+    const [url, shown] of [
+      ["ws://us:pw@host:99999/", "ws://…@host:99999/"],
+      ["ws://us:p/w@host:pw@a b/", "ws://…@a b/"],
+      ["ws://us:pw?pw@host/", "ws://…@host/"],
+      ["us:pw@host/", "…@host/"],
+      ["ftp://us:pw@host/?token=pw", "ftp://…@host/?…"],
+      ["ws://us@host/a?token=pw#b", "ws://…@host/a?…"],
+    ] as const
+  ) {
+    const error = await assertRejects(() => wsConnect(url), SyntaxError, `"${shown}"`);
+    assert(!Deno.inspect(error).includes("pw"), Deno.inspect(error)); // its causes too
+  }
   const url = "ws://127.0.0.1:1/";
   await assertRejects(() => wsConnect(url, { protocols: "a b" }), SyntaxError, "not a token");
   await assertRejects(() => wsConnect(url, { protocols: ["a", "a"] }), SyntaxError, "twice");
@@ -267,6 +280,29 @@ Deno.test("signal: aborting gives up at every stage and leaves no socket behind"
     setTimeout(() => controller.abort(reason), 20);
     await assertRejects(() => connecting, Error, "never mind");
   }, { close: false });
+});
+
+Deno.test("signal: what is given up before it dials connects to nothing", async () => {
+  using listener = Deno.listen(LOCAL);
+  for (const [scheme, identity] of [["ws", {}], ["wss", {}], ["wss", certs.client]] as const) {
+    const controller = new AbortController();
+    const url = `${scheme}://127.0.0.1:${listener.addr.port}/`;
+    const connecting = wsConnect(url, { ...identity, signal: controller.signal });
+    controller.abort(new Error("never mind"));
+    await assertRejects(() => connecting, Error, "never mind");
+  }
+  using own = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+  using first = await listener.accept();
+  assertEquals(first.remoteAddr, own.localAddr);
+});
+
+Deno.test("signal: aborted before, it closes the connection that it was given", async () => {
+  using listener = Deno.listen(LOCAL);
+  const conn = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+  using peer = await listener.accept();
+  const signal = AbortSignal.abort(new Error("never mind"));
+  await assertRejects(() => wsConnect("ws://localhost/", { conn, signal }), Error, "never mind");
+  assertEquals(await peer.read(new Uint8Array(1)), null);
 });
 
 Deno.test("signal: of 1,000 connections given up while they are being made, none stays open", async () => {

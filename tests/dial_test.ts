@@ -214,6 +214,18 @@ Deno.test("through a proxy, only the proxy has to be allowed, and the usual cert
   }));
 });
 
+Deno.test("no variable of the environment turns the check of certificates off", async () => {
+  await using server = wsServe((conn) => conn.send("through"), { ...LOCAL, ...certs.server });
+  await using proxy = new ConnectProxy({ to: server.addr as Deno.NetAddr });
+  const options = { proxy: proxy.url, ...trusted };
+  const env = { NODE_TLS_REJECT_UNAUTHORIZED: "0" };
+  for (const identity of [{}, certs.client]) { // with one, node:tls does it rather than Deno
+    const url = "wss://other.host/";
+    const text = await connectWith(["-NE"], url, { ...options, ...identity }, env);
+    assert(/certificate/i.test(text), text);
+  }
+});
+
 Deno.test("unix: the permissions that the documentation names are enough", async () => {
   await using folder = await tempDir();
   const unix = await Deno.realPath(folder.path) + "/socket";

@@ -1,19 +1,7 @@
 /** The examples run as they stand, each in a process of its own. */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { TextLineStream } from "@std/streams";
 import { wsConnect } from "../mod.ts";
-import { runDeno as run } from "./helpers/processes.ts";
-
-const example = (name: string) => new URL(`../examples/${name}`, import.meta.url).pathname;
-
-/** Starts a server that prints its address first. */
-async function start(args: string[]) {
-  const child = new Deno.Command(Deno.execPath(), { args, stdout: "piped" }).spawn();
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-  const reader = lines.getReader();
-  const { value = "" } = await reader.read();
-  return { child, reader, line: value };
-}
+import { example, Program, runDeno as run } from "./helpers/program.ts";
 
 Deno.test("demo: everything that is sent comes back, over ws: and wss:, and it ends by itself", async () => {
   const text = await run(["run", "-A", example("demo.ts")]);
@@ -25,22 +13,20 @@ Deno.test("demo: everything that is sent comes back, over ws: and wss:, and it e
 });
 
 Deno.test("echo_server and echo_client: a page, an echo, and 1001 for every client on Ctrl-C", async () => {
-  const { child, reader, line } = await start(
-    ["run", "--allow-net", example("echo_server.ts"), "--port", "0"],
-  );
-  const [, port] = line.match(/^Echo server on http:\/\/localhost:(\d+)\/$/) ?? [];
+  const args = ["run", "--allow-net", example("echo_server.ts"), "--port", "0"];
+  await using server = Program.deno(args);
+  const [, port] = await server.line(/^Echo server on http:\/\/localhost:(\d+)\/$/);
   const page = await (await fetch(`http://127.0.0.1:${port}/`)).text();
   assertMatch(page, /<script>[^]*new WebSocket\(/);
   const url = `ws://127.0.0.1:${port}/`;
   const reply = await run(["run", "--allow-net", example("echo_client.ts"), url, "Hi there"]);
   assertEquals(reply, "Hi there\n");
   const conns = await Promise.all([wsConnect(url), wsConnect(url)]);
-  child.kill("SIGINT");
+  server.signal("SIGINT");
   for (const conn of conns) {
     assertEquals(await conn.finished, { code: 1001, reason: "Server shutdown", wasClean: true });
   }
-  assertEquals((await child.status).code, 0);
-  await reader.cancel();
+  assertEquals((await server.status).code, 0);
 });
 
 Deno.test("tls_echo: with just the permissions its comment names", async () => {

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import { wsConnect } from "../mod.ts";
 import { buildRegistry } from "../tools/registry.ts";
-import { runDeno } from "./helpers/processes.ts";
+import { Program, runDeno } from "./helpers/program.ts";
 import { exampleOwners, exportsOf, readDoc } from "./jsr/documented.ts";
 import { permissionsOf, programOf } from "./jsr/programs.ts";
 
@@ -129,18 +129,11 @@ Deno.test("compile: the echo server as a binary of its own", async (t) => {
     ignore: unreachable,
     async fn() {
       assert(success, reason);
-      const child = new Deno.Command(binary, { args: ["--port", "0"], stdout: "piped" }).spawn();
-      const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-      try {
-        const [, port] = (await reader.read()).value?.match(/:(\d+)\//) ?? [];
-        await using conn = await wsConnect(`ws://127.0.0.1:${port}/`);
-        await conn.send("compiled");
-        assertEquals(await conn.recv(), "compiled");
-      } finally {
-        child.kill("SIGINT");
-        await reader.cancel();
-        await child.status;
-      }
+      await using program = new Program(binary, ["--port", "0"]);
+      const [, port] = await program.line(/:(\d+)\/$/);
+      await using conn = await wsConnect(`ws://127.0.0.1:${port}/`);
+      await conn.send("compiled");
+      assertEquals(await conn.recv(), "compiled");
     },
   });
   await Deno.remove(folder, { recursive: true });

@@ -3,6 +3,7 @@ import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import type { WsMessage } from "../mod.ts";
 import { redisBus, type RedisBusOptions } from "../redis.ts";
 import { certs } from "./helpers/certs.ts";
+import { runDeno } from "./helpers/program.ts";
 import {
   inbox,
   MESSAGES,
@@ -217,11 +218,8 @@ Deno.test({
 
 Deno.test("nobody but ./redis loads npm redis", async () => {
   const loads = async (file: string) => {
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["info", "--json", new URL(`../${file}`, import.meta.url).pathname],
-      stderr: "null",
-    }).output();
-    return new TextDecoder().decode(stdout).includes("npm:redis@");
+    const path = new URL(`../${file}`, import.meta.url).pathname;
+    return (await runDeno(["info", "--json", path])).includes("npm:redis@");
   };
   assertEquals(await Promise.all(["redis.ts", "mod.ts", "server.ts"].map(loads)), [
     true,

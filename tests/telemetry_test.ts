@@ -1,7 +1,7 @@
 /** A process with Deno's OpenTelemetry turned on exports to a collector; nothing that is not asked for loads it. */
 import { assert, assertEquals } from "@std/assert";
-import { TextLineStream } from "@std/streams";
 import { wsConnect } from "../mod.ts";
+import { Program, runDeno } from "./helpers/program.ts";
 import { RawPeer } from "./helpers/sockets.ts";
 import { Collector } from "./telemetry/collector.ts";
 
@@ -10,21 +10,15 @@ const TRACE = "0af7651916cd43dd8448eb211c80319c", CALLER = "b7ad6b7169203331";
 /** The traced server, with the permission to listen and no other, until the block ends. */
 async function start(env: Record<string, string>) {
   const path = new URL("telemetry/server.ts", import.meta.url).pathname;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-net=127.0.0.1", path],
-    env,
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-  const reader = lines.getReader();
-  const { value: url = "" } = await reader.read();
+  const args = ["run", "--allow-net=127.0.0.1", path];
+  const program = Program.deno(args, { env, stdin: "piped" });
+  const [url] = await program.line(/^ws:.*/);
   return {
     url,
     async [Symbol.asyncDispose]() {
-      await child.stdin.close();
-      await reader.cancel();
-      assertEquals((await child.status).code, 0);
+      await using ending = program;
+      await ending.endInput();
+      assertEquals((await ending.status).code, 0);
     },
   };
 }
@@ -127,10 +121,8 @@ Deno.test("observe exports what server.stats counts, while it goes on", async ()
 Deno.test("only telemetry.ts loads OpenTelemetry", async () => {
   const config = JSON.parse(await Deno.readTextFile(new URL("../deno.json", import.meta.url)));
   for (const [name, path] of Object.entries<string>(config.exports)) {
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["info", "--json", new URL(`../${path}`, import.meta.url).pathname],
-    }).output();
-    const graph = new TextDecoder().decode(stdout);
+    const file = new URL(`../${path}`, import.meta.url).pathname;
+    const graph = await runDeno(["info", "--json", file]);
     assert(graph.includes(path.slice(1)), "the graph has the module itself");
     assertEquals(graph.includes("opentelemetry"), name === "./telemetry", name);
   }

@@ -1,32 +1,24 @@
-import { assertEquals, assertMatch } from "@std/assert";
-import { TextLineStream } from "@std/streams";
+import { assertEquals } from "@std/assert";
 import { wsConnect } from "../../mod.ts";
+import { example, Program } from "../helpers/program.ts";
 import { eventually, needsRedis, RedisServer } from "../helpers/redis.ts";
-
-const example = new URL("../../examples/hub_redis.ts", import.meta.url).pathname;
 
 /** Starts a relay with the permission that its comment names. */
 async function startRelay(redis: string) {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-net", example, "0", redis],
-    stdout: "piped",
-    stderr: "null", // where it tells that Redis is gone
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream()).getReader();
-  const { value = "" } = await reader.read();
-  assertMatch(value, /^Relay on ws:\/\/localhost:\d+\/$/);
+  const program = Program.deno(
+    ["run", "--no-prompt", "--allow-net", example("hub_redis.ts"), "0", redis],
+    { stderr: "null" }, // where it tells that Redis is gone
+  );
+  const [, url = ""] = await program.line(/^Relay on (ws:\/\/localhost:\d+\/)$/);
   return {
-    url: value.slice("Relay on ".length).replace("localhost", "127.0.0.1"),
+    url: url.replace("localhost", "127.0.0.1"),
     async health() {
       const response = await fetch(this.url.replace("ws:", "http:"));
       await response.body?.cancel();
       return response.status;
     },
     async end() {
-      child.kill("SIGINT");
-      assertEquals((await child.status).code, 0);
-      await reader.cancel();
+      assertEquals((await program.end("SIGINT")).code, 0);
     },
   };
 }

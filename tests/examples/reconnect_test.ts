@@ -1,27 +1,22 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { TextLineStream } from "@std/streams";
 import { wsServe } from "../../mod.ts";
+import { example, Program } from "../helpers/program.ts";
 
 Deno.test("reconnect: prints what is sent before and after the server restarts, and ends with it", async () => {
   let server = wsServe((conn) => void conn.send("before"), { hostname: "127.0.0.1", port: 0 });
   const { port } = server.addr as Deno.NetAddr;
-  const script = new URL("../../examples/reconnect.ts", import.meta.url).pathname;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-net", script, server.url],
-    stdout: "piped",
-  }).spawn();
-  const lines: string[] = [];
-  const text = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-  for await (const line of text) {
-    lines.push(line);
-    if (line !== "before") continue;
-    await server.shutdown();
-    server = wsServe(async (conn) => { // which closes with 1000
-      await conn.send("after");
-    }, { hostname: "127.0.0.1", port });
-  }
-  assertEquals((await child.status).code, 0);
+  await using program = Program.deno([
+    ...["run", "--allow-net", example("reconnect.ts"), server.url],
+  ]);
+  await program.line(/^before$/);
   await server.shutdown();
+  server = wsServe(async (conn) => { // which closes with 1000
+    await conn.send("after");
+  }, { hostname: "127.0.0.1", port });
+  await program.line(/^after$/);
+  assertEquals((await program.status).code, 0);
+  await server.shutdown();
+  const lines = program.printed.trimEnd().split("\n");
   assertEquals(lines.slice(0, 2), ["Connected: HTTP/1.1 101 Switching Protocols", "before"]);
   assertMatch(
     lines[2]!,

@@ -1,16 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { TextLineStream } from "@std/streams";
 import { wsConnect } from "../../mod.ts";
+import { example, Program } from "../helpers/program.ts";
 
 Deno.test("stats: the numbers as JSON and for Prometheus, while clients come and go", async () => {
-  const path = new URL("../../examples/stats.ts", import.meta.url).pathname;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-net", path, "--port", "0"],
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream()).getReader();
-  const [, port] = (await reader.read()).value?.match(/:(\d+)\/stats$/) ?? [];
+  await using server = Program.deno(["run", "--allow-net", example("stats.ts"), "--port", "0"]);
+  const [, port] = await server.line(/:(\d+)\/stats$/);
   const get = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
   const url = `ws://127.0.0.1:${port}/`;
 
@@ -18,8 +12,7 @@ Deno.test("stats: the numbers as JSON and for Prometheus, while clients come and
   await conns[0]!.send("Hello");
   assertEquals(await conns[0]!.recv(), "Hello");
   await conns[0]!.close();
-  const { value: ended } = await reader.read();
-  assertMatch(ended!, /^Ended: \{"sent":\{"messages":1,"bytes":5,"wireBytes":\d+\}/);
+  await server.line(/^Ended: \{"sent":\{"messages":1,"bytes":5,"wireBytes":\d+\}/);
 
   const { open: _open, ...stats } = await (await get("/stats")).json(); // TCP may still be closing
   assertEquals(stats, {
@@ -38,7 +31,4 @@ Deno.test("stats: the numbers as JSON and for Prometheus, while clients come and
   assertEquals(await (await get("/elsewhere")).text(), "Not found");
 
   await conns[1]!.close();
-  child.kill("SIGTERM");
-  await child.status;
-  await reader.cancel();
 });

@@ -151,6 +151,8 @@ Deno.test("headers with CR, LF or NUL are a TypeError, in whatever form they are
   assertThrows(() => checkedHeaders({ x: "日本" }), TypeError);
   assertEquals([...checkedHeaders({ x: "a" })], [["x", "a"]]);
   assertEquals([...checkedHeaders(new Headers({ x: "a" }))], [["x", "a"]]);
+  const once = new Map([["x", "a"]]).entries(); // can be gone through only once
+  assertEquals([...checkedHeaders(once)], [["x", "a"]]);
 });
 
 Deno.test("tokens of RFC 9110 §5.6.2", () => {

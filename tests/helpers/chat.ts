@@ -1,8 +1,8 @@
 /** The chat of the examples: its server as a process of its own, and somebody who talks to it without a browser. */
-import { TextLineStream } from "@std/streams";
 import { assertEquals } from "@std/assert";
 import type { ChatEvent, ChatRequest } from "../../examples/chat/messages.ts";
 import { type WsConn, wsConnect, type WsConnectOptions } from "../../mod.ts";
+import { Program } from "./program.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
 
@@ -15,31 +15,21 @@ export function serverCommand(options: string[]): { args: string[]; cwd: string 
 
 /** Starts the server; ends it when disposed. */
 export class ChatServer implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #reader: ReadableStreamDefaultReader<string>;
-  #stopped = false;
+  readonly #program: Program;
+  /** The address that it has printed. */
+  readonly url: string;
 
-  private constructor(
-    child: Deno.ChildProcess,
-    reader: ReadableStreamDefaultReader<string>,
-    /** The address that it has printed. */
-    readonly url: string,
-  ) {
-    this.#child = child;
-    this.#reader = reader;
+  private constructor(program: Program, url: string) {
+    this.#program = program;
+    this.url = url;
   }
 
   static async start(...options: string[]): Promise<ChatServer> {
     const where = options.includes("--port") ? [] : ["--port", "0"];
-    const command = serverCommand(["--host", "127.0.0.1", ...where, ...options]);
-    const child = new Deno.Command(Deno.execPath(), { ...command, stdout: "piped" }).spawn();
-    const lines = child.stdout.pipeThrough(new TextDecoderStream())
-      .pipeThrough(new TextLineStream());
-    const reader = lines.getReader();
-    const { value } = await reader.read();
-    const [, url] = value?.match(/^Chat on (https?:\/\/127\.0\.0\.1:\d+\/)$/) ?? [];
-    if (url === undefined) throw new Error(`The server does not say where it is: ${value}`);
-    return new ChatServer(child, reader, url);
+    const { args, cwd } = serverCommand(["--host", "127.0.0.1", ...where, ...options]);
+    const program = Program.deno(args, { cwd });
+    const [, url = ""] = await program.line(/^Chat on (https?:\/\/127\.0\.0\.1:\d+\/)$/);
+    return new ChatServer(program, url);
   }
 
   /** The options that start another one at the same place. */
@@ -48,10 +38,7 @@ export class ChatServer implements AsyncDisposable {
   }
 
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
-    if (!this.#stopped) this.#child.kill(signal);
-    this.#stopped = true;
-    await this.#reader.cancel();
-    return await this.#child.status;
+    return await this.#program.end(signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 /** Peers that run on Node. */
-import { TextLineStream } from "@std/streams";
+import { Program } from "./program.ts";
 
 /** Whether a program is there, and ends well with these arguments. */
 export async function runs(program: string, ...args: string[]): Promise<boolean> {
@@ -34,20 +34,13 @@ export async function servePeer(
   ...args: string[]
 ): Promise<{ port: number } & AsyncDisposable> {
   const onNode = runtime === "node";
-  const child = new Deno.Command(onNode ? "node" : Deno.execPath(), {
-    args: [...(onNode ? [] : ["run", "-A"]), pathOf(script), ...args],
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const lines = child.stdout.pipeThrough(new TextDecoderStream()).pipeThrough(new TextLineStream());
-  const reader = lines.getReader();
-  const { value } = await reader.read();
+  const command = [...(onNode ? [] : ["run", "-A"]), pathOf(script)];
+  const program = new Program(onNode ? "node" : Deno.execPath(), [...command, ...args]);
+  const [port] = await program.line(/^\d+$/);
   return {
-    port: Number(value),
+    port: Number(port),
     async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await reader.cancel();
-      await child.status;
+      await program.end("SIGKILL");
     },
   };
 }

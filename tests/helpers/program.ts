@@ -1,5 +1,20 @@
 /** Programs in processes of their own. */
 import { TextLineStream } from "@std/streams";
+import { assert } from "@std/assert";
+
+/** The path of an example. */
+export function example(name: string): string {
+  return new URL(`../../examples/${name}`, import.meta.url).pathname;
+}
+
+/** Runs Deno to its end, which must be a good one; returns what it prints. */
+export async function runDeno(args: string[], options: Deno.CommandOptions = {}): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), { args, ...options })
+    .output();
+  const text = new TextDecoder().decode(stdout);
+  assert(success, text + new TextDecoder().decode(stderr));
+  return text;
+}
 
 /** A program and the lines that it prints; it is ended when this is disposed. What it says on a piped stderr is kept. */
 export class Program implements AsyncDisposable {
@@ -46,6 +61,11 @@ export class Program implements AsyncDisposable {
     }
   }
 
+  /** Ends its piped standard input. */
+  async endInput(): Promise<void> {
+    await this.#child.stdin.close();
+  }
+
   /** Sends it a signal, unless it has ended. */
   signal(signal: Deno.Signal): void {
     try {
@@ -55,12 +75,17 @@ export class Program implements AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.signal("SIGTERM"); // so that it can take its children with it
-    const timer = setTimeout(() => this.signal("SIGKILL"), 15_000);
-    await this.status;
-    clearTimeout(timer);
+  /** Sends it a signal, and waits for its end. */
+  async end(signal: Deno.Signal): Promise<Deno.CommandStatus> {
+    this.signal(signal);
     await this.#lines.cancel();
+    return await this.status;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const timer = setTimeout(() => this.signal("SIGKILL"), 15_000);
+    await this.end("SIGTERM"); // so that it can take its children with it
+    clearTimeout(timer);
     await this.#complaining;
   }
 }

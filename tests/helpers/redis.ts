@@ -1,12 +1,12 @@
 /** A real redis-server (or valkey-server) for tests, and buses over it. */
-import { TextLineStream } from "@std/streams";
 import { createClient } from "npm:redis@6.3.1";
 import type { WsMessage } from "../../mod.ts";
 import { type RedisBus, redisBus, type RedisBusOptions } from "../../redis.ts";
 import { randomBytes, seeded } from "./bytes.ts";
 import { runs } from "./node.ts";
+import { Program } from "./program.ts";
 
-const program = await runs("redis-server", "--version")
+const command = await runs("redis-server", "--version")
   ? "redis-server"
   : await runs("valkey-server", "--version")
   ? "valkey-server"
@@ -15,7 +15,7 @@ const program = await runs("redis-server", "--version")
 /** For `Deno.test`: whether to leave a test out because there is no server, which its name then says. */
 export function needsRedis(name: string): { name: string; ignore: boolean } {
   const why = " (ignored: no redis-server on this machine)";
-  return { name: program ? name : name + why, ignore: program === undefined };
+  return { name: command ? name : name + why, ignore: command === undefined };
 }
 
 /** A server of its own on a free port of 127.0.0.1, that saves nothing; it can be killed and started again. */
@@ -23,7 +23,7 @@ export class RedisServer implements AsyncDisposable {
   readonly folder: string;
   readonly port: number;
   readonly #args: string[];
-  #process: { child: Deno.ChildProcess; output: Promise<void> } | undefined;
+  #program: Program | undefined;
 
   private constructor(folder: string, port: number, args: string[]) {
     this.folder = folder;
@@ -40,6 +40,7 @@ export class RedisServer implements AsyncDisposable {
         await server.restart();
         return server;
       } catch (error) {
+        await server.kill();
         if (tries === 5) throw error; // somebody else took the port, again and again
       }
     }
@@ -52,42 +53,22 @@ export class RedisServer implements AsyncDisposable {
   /** Starts it, on the same port, and waits until it can be connected to. */
   async restart(): Promise<void> {
     const port = `${this.port}`;
-    const child = new Deno.Command(program!, {
-      args: [
-        ...["--port", port, "--bind", "127.0.0.1", "--dir", this.folder],
-        ...["--save", "", "--appendonly", "no"],
-        ...this.#args.map((arg) => arg.replace("FOLDER", this.folder).replace("PORT", port)),
-      ],
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-    const log: string[] = [];
-    const output = (async () => {
-      const lines = child.stdout.pipeThrough(new TextDecoderStream())
-        .pipeThrough(new TextLineStream());
-      for await (const line of lines) {
-        log.push(line);
-        if (line.includes("Ready to accept connections")) resolve();
-      }
-      reject(new Error(log.join("\n")));
-    })();
-    this.#process = { child, output };
-    await ready;
+    const program = this.#program = new Program(command!, [
+      ...["--port", port, "--bind", "127.0.0.1", "--dir", this.folder],
+      ...["--save", "", "--appendonly", "no"],
+      ...this.#args.map((arg) => arg.replace("FOLDER", this.folder).replace("PORT", port)),
+    ], { stderr: "null" });
+    await program.line(/Ready to accept connections/);
   }
 
   /** Sends a signal to it. */
   signal(signal: Deno.Signal): void {
-    this.#process?.child.kill(signal);
+    this.#program?.signal(signal);
   }
 
   /** Kills it: every connection is gone, and nobody listens any more. */
   async kill(): Promise<void> {
-    if (this.#process === undefined) return;
-    const { child, output } = this.#process;
-    this.#process = undefined;
-    child.kill("SIGKILL");
-    await Promise.all([child.status, output]);
+    await this.#program?.end("SIGKILL");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,9 +3,9 @@
  * itself after its input has ended. Its clients send `subscribe TOPIC` and `unsubscribe TOPIC`, which are answered by
  * "done", and `publish TOPIC`, which is followed by the message.
  */
-import { TextLineStream } from "@std/streams";
 import { Hub, wsServe } from "../../mod.ts";
 import { redisBus } from "../../redis.ts";
+import { Program } from "./program.ts";
 import { LOCAL } from "./sockets.ts";
 
 /** Starts one in this process. */
@@ -34,21 +34,17 @@ export async function serveHub(redis: string): Promise<{ port: number } & AsyncD
 
 /** Starts one in a process of its own, with no more permissions than it needs. */
 export async function spawnHub(redis: string): Promise<{ port: number } & AsyncDisposable> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-net=127.0.0.1", import.meta.filename!, redis],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream())
-    .pipeThrough(new TextLineStream()).getReader();
-  const { value } = await reader.read();
+  const program = Program.deno(
+    ["run", "--no-prompt", "--allow-net=127.0.0.1", import.meta.filename!, redis],
+    { stdin: "piped" },
+  );
+  const [port] = await program.line(/^\d+$/);
   return {
-    port: Number(value),
+    port: Number(port),
     async [Symbol.asyncDispose]() {
-      await child.stdin.close();
-      const { code } = await child.status;
-      await reader.cancel();
+      await using ending = program;
+      await ending.endInput();
+      const { code } = await ending.status;
       if (code !== 0) throw new Error(`The hub's process ended with ${code}`);
     },
   };

@@ -3,11 +3,11 @@
  * (Debian's libprotocol-websocket-perl; both roles).
  */
 import { assertEquals } from "@std/assert";
-import { TextLineStream } from "@std/streams";
 // @ts-types="npm:@types/ws@8.18.1"
 import { WebSocket as NpmWebSocket } from "npm:ws@8.23.0";
 import { type WsConn, wsConnect, wsServe } from "../../mod.ts";
 import { runs, servePeer } from "../helpers/node.ts";
+import { Program } from "../helpers/program.ts";
 import { LOCAL } from "../helpers/sockets.ts";
 
 const hasPerl = await runs("perl", "-MProtocol::WebSocket", "-e", "1");
@@ -43,13 +43,10 @@ for (const version of ["hixie-75", "hixie-76"] as const) {
     async fn() {
       // it sends the head and the MD5 in separate segments
       const script = new URL("perl_peer.pl", import.meta.url).pathname;
-      const child = new Deno.Command("perl", { args: [script, "server"], stdout: "piped" }).spawn();
-      const lines = child.stdout.pipeThrough(new TextDecoderStream())
-        .pipeThrough(new TextLineStream()).getReader();
-      const { value: port } = await lines.read();
+      await using server = new Program("perl", [script, "server"]);
+      const [port] = await server.line(/^\d+$/);
       await exchange(`ws://127.0.0.1:${port}/`, version);
-      assertEquals((await child.status).success, true);
-      await lines.cancel();
+      assertEquals((await server.status).success, true);
     },
   });
 

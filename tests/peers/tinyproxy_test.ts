@@ -1,9 +1,9 @@
 /** The client through somebody else's proxy: Debian's tinyproxy. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { TextLineStream } from "@std/streams";
 import { wsConnect, WsHandshakeError, wsServe } from "../../mod.ts";
 import { certs } from "../helpers/certs.ts";
 import { runs } from "../helpers/node.ts";
+import { Program } from "../helpers/program.ts";
 import { LOCAL } from "../helpers/sockets.ts";
 
 const found = await runs("tinyproxy", "-v");
@@ -27,28 +27,15 @@ async function startProxy(...ports: number[]): Promise<{ port: number } & AsyncD
         ...ports.map((port) => `ConnectPort ${port}`),
       ].join("\n") + "\n",
     );
-    const child = new Deno.Command("tinyproxy", {
-      args: ["-d", "-c", config],
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const lines = child.stdout.pipeThrough(new TextDecoderStream())
-      .pipeThrough(new TextLineStream()).getReader();
-    for (;;) {
-      const { value, done } = await lines.read();
-      if (done) break; // somebody else has the port by now
-      if (!value.includes("Accepting connections")) continue;
-      await Deno.remove(config);
-      return {
-        port,
-        async [Symbol.asyncDispose]() {
-          child.kill("SIGTERM");
-          await lines.cancel();
-          await child.status;
-        },
-      };
+    const program = new Program("tinyproxy", ["-d", "-c", config], { stderr: "null" });
+    try {
+      await program.line(/Accepting connections/);
+    } catch {
+      await program[Symbol.asyncDispose]();
+      continue; // somebody else has the port by now
     }
-    await child.status;
+    await Deno.remove(config);
+    return { port, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() };
   }
   throw new Error("tinyproxy does not start");
 }

@@ -143,6 +143,9 @@ Deno.test("which failures may pass", () => {
       new errors.NetworkUnreachable(),
       new errors.AddrNotAvailable(),
       Object.assign(new Error("No route to host (os error 113)"), { code: "EHOSTUNREACH" }),
+      Object.assign(new Error("Client network socket disconnected"), { code: "ECONNRESET" }),
+      new Error("failed to lookup address information: Name or service not known"),
+      new Error("Cannot connect to the proxy p: failed to lookup address information: No"),
     ]
   ) {
     assert(mayPass(cause), `${cause}`);

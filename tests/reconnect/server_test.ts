@@ -14,23 +14,17 @@ import {
   wsServe,
 } from "../../mod.ts";
 import { certs } from "../helpers/certs.ts";
+import { example, Program } from "../helpers/program.ts";
+import { ConnectProxy } from "../helpers/proxy.ts";
 import { LOCAL, RawPeer } from "../helpers/sockets.ts";
 import { close, finish, follow, QUICK, refuse, taking, type Turn, vanish } from "./turns.ts";
 
 async function startEcho(port: string) {
-  const script = new URL("../../examples/echo_server.ts", import.meta.url).pathname;
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--allow-net", script, "--port", port],
-    stdout: "piped",
-  }).spawn();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  const [, bound = ""] = (await reader.read()).value?.match(/:(\d+)\//) ?? [];
-  const kill = async () => {
-    child.kill("SIGKILL");
-    await child.status;
-    await reader.cancel();
-  };
-  return { port: bound, kill };
+  const program = Program.deno([
+    ...["run", "--allow-net", example("echo_server.ts"), "--port", port],
+  ]);
+  const [, bound = ""] = await program.line(/:(\d+)\//);
+  return { port: bound, kill: () => program.end("SIGKILL") };
 }
 
 Deno.test("a server process that is killed and started again has its client back", async () => {
@@ -265,13 +259,44 @@ Deno.test("what cannot succeed is thrown at once: the URL, the options, the cert
 
 Deno.test("a name that is not found, and a server that is slow to answer, may pass", async () => {
   using silent = Deno.listen(LOCAL);
-  for (const url of ["ws://nowhere.invalid/", `ws://127.0.0.1:${silent.addr.port}/`]) {
+  for (
+    const [url, proxy] of [
+      ["ws://nowhere.invalid/"],
+      ["ws://nowhere.invalid/", "http://nowhere.invalid"],
+      [`ws://127.0.0.1:${silent.addr.port}/`],
+    ] as const
+  ) {
     const { error, retries } = await follow(url, {
+      proxy,
       handshakeTimeout: 0.1, // a machine without a network may take long to say so
       retry: { maxRetries: 1 },
     });
     assertInstanceOf(error, Error);
     assertEquals(retries.length, 1);
+  }
+});
+
+Deno.test("a proxy: TLS that the server ends within its handshake may pass, bytes that come before it do not", async () => {
+  for (const tls of [{}, { tls: certs.server }]) {
+    for (const identity of [{}, certs.client]) { // with one, node:tls does it rather than Deno
+      const settings = { caCerts: [certs.ca], ...identity, retry: { maxRetries: 1 } };
+      await using ending = new ConnectProxy({
+        ...tls,
+        answer: "HTTP/1.1 200 OK\r\n\r\n",
+        then: "close",
+      });
+      const passing = await follow("wss://localhost/", { ...settings, proxy: ending.url });
+      assertEquals(passing.retries.length, 1, `${passing.error}`);
+
+      await using talking = new ConnectProxy({
+        ...tls,
+        answer: "HTTP/1.1 200 OK\r\n\r\nhello",
+        then: "close",
+      });
+      const lasting = await follow("wss://localhost/", { ...settings, proxy: talking.url });
+      assertInstanceOf(lasting.error, WsHandshakeError);
+      assertEquals([lasting.error.status, lasting.retries.length], [200, 0]);
+    }
   }
 });
 
