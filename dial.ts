@@ -7,7 +7,7 @@ import { checkedHeaders } from "./handshake/head.ts";
 import { formatConnect, parseProxy } from "./handshake/proxy.ts";
 import { assertNoReserved } from "./handshake/rfc6455.ts";
 import { hostOf, portOf } from "./handshake/url.ts";
-import { closeNow, sendAtOnce, writeAll } from "./transport.ts";
+import { closeNow, saying, sendAtOnce, writeAll } from "./transport.ts";
 
 /** How a client gets to the server. */
 export interface WsDialOptions {
@@ -116,33 +116,48 @@ export function checkRoute(options: WsDialOptions): Route {
 
 /** Connects to the server of `url`: up to where its opening request can be sent. */
 export async function dial(url: URL, route: Route, attempt: Attempt): Promise<Dialed> {
-  const { conn, unix, identity } = route;
+  const { conn, unix } = route;
   if (conn !== undefined) {
     attempt.onConn(conn);
     sendAtOnce(conn);
     return { conn, rest: NONE };
   }
-  const isSecure = url.protocol === "wss:";
   const proxy = unix === undefined ? await proxyFor(url, route) : undefined;
   attempt.signal.throwIfAborted(); // what listens from here on hears only of what is yet to come
-  if (isSecure && unix === undefined && proxy === undefined && identity !== undefined) {
-    return { conn: await dialTls(url, route, identity, attempt), rest: NONE };
-  }
-  const below = await dialPlain(url, proxy, route, attempt);
-  if (!isSecure) return below;
-  return { conn: await secure(below.conn, url, route, attempt), rest: NONE };
+  const tunnel = proxy && await dialProxy(proxy, url, route, attempt);
+  if (tunnel !== undefined && url.protocol === "ws:") return tunnel;
+  const dialing = () => dialServer(url, tunnel?.conn, route, attempt);
+  return { conn: await naming(unix ?? url.host, dialing, attempt), rest: NONE };
 }
 
-/** Connects without TLS to the server. */
-async function dialPlain(
+/** Connects to the server itself, through the tunnel if there is one: TCP or a Unix socket, and TLS on top. */
+async function dialServer(
   url: URL,
-  proxy: URL | undefined,
+  tunnel: Deno.Conn | undefined,
   route: Route,
   attempt: Attempt,
-): Promise<Dialed> {
-  if (route.unix !== undefined) return { conn: await dialUnix(route.unix, attempt), rest: NONE };
-  if (proxy !== undefined) return await dialProxy(proxy, url, route, attempt);
-  return { conn: await dialTcp(url, attempt), rest: NONE };
+): Promise<Deno.Conn> {
+  const { unix, identity } = route;
+  const isSecure = url.protocol === "wss:";
+  if (isSecure && unix === undefined && tunnel === undefined && identity !== undefined) {
+    return await dialTls(url, route, identity, attempt);
+  }
+  const below = tunnel ??
+    (unix === undefined ? await dialTcp(url, attempt) : await dialUnix(unix, attempt));
+  return isSecure ? await secure(below, url, route, attempt) : below;
+}
+
+/** What `dialing` gives; if it fails, the error says where to, which Deno's do not. */
+async function naming<T>(
+  where: string,
+  dialing: () => Promise<T>,
+  { signal }: Attempt,
+): Promise<T> {
+  try {
+    return await dialing();
+  } catch (error) {
+    throw signal.aborted ? error : saying(`Cannot connect to ${where}`, error);
+  }
 }
 
 async function dialTcp(url: URL, { signal, onConn }: Attempt): Promise<Deno.TcpConn> {
@@ -244,19 +259,14 @@ async function dialProxy(
   return { conn, rest };
 }
 
-async function reachProxy(proxy: URL, route: Route, attempt: Attempt): Promise<Deno.Conn> {
-  try {
+/** Its errors name the proxy: otherwise one would look for the fault at the server. */
+function reachProxy(proxy: URL, route: Route, attempt: Attempt): Promise<Deno.Conn> {
+  return naming(`the proxy ${proxy.host}`, async () => {
     const tcp = await dialTcp(proxy, attempt);
     return proxy.protocol === "https:"
       ? await secure(tcp, proxy, { ...route, identity: undefined }, attempt)
       : tcp;
-  } catch (error) {
-    // otherwise one would look for the fault at the server
-    if (error instanceof Error && !attempt.signal.aborted) {
-      error.message = `Cannot connect to the proxy ${proxy.host}: ${error.message}`;
-    }
-    throw error;
-  }
+  }, attempt);
 }
 
 async function proxyFor(url: URL, { proxy }: Route): Promise<URL | undefined> {

@@ -1,5 +1,11 @@
 /** Ways to a server other than TCP: Unix sockets, certificates, and what the permissions and the environment say. */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   wsConnect,
   type WsConnectOptions,
@@ -182,7 +188,7 @@ Deno.test("the environment's proxy is used where its variables may be read, and 
   const all = "--allow-env=http_proxy,HTTP_PROXY,all_proxy,ALL_PROXY,no_proxy,NO_PROXY";
   const url = "ws://example.test/";
   const env = { HTTP_PROXY: proxy.url };
-  const direct = /^NotCapable: Requires net access to "example.test:80"/;
+  const direct = /^NotCapable: Cannot connect to example.test: Requires net access to "example.test:80"/;
   const runs: [string[], WsConnectOptions, Record<string, string>, string | RegExp][] = [
     [[net, all], {}, env, "through"],
     [[net, "--allow-env=ALL_PROXY"], { proxy: "environment" }, { ALL_PROXY: proxy.url }, "through"],
@@ -232,4 +238,22 @@ Deno.test("unix: the permissions that the documentation names are enough", async
   await using _ = serveUnix(unix);
   const permissions = [`--allow-net=unix:${unix}`, `--allow-read=${unix}`, `--allow-write=${unix}`];
   assertEquals(await connectWith(permissions, "ws://host/a", { unix }), "host/a");
+});
+
+Deno.test("an error says where it could not connect to", async () => {
+  using listener = Deno.listen(LOCAL);
+  const { port } = listener.addr;
+  listener.close();
+  for (
+    const [url, options, where] of [
+      [`ws://127.0.0.1:${port}/path`, {}, `127.0.0.1:${port}`],
+      [`wss://127.0.0.1:${port}/path`, {}, `127.0.0.1:${port}`],
+      [`wss://127.0.0.1:${port}/`, certs.client, `127.0.0.1:${port}`],
+      ["ws://localhost/", { unix: "/no/such/socket" }, "/no/such/socket"],
+      ["ws://localhost/", { proxy: `http://127.0.0.1:${port}` }, `the proxy 127.0.0.1:${port}`],
+    ] as const
+  ) {
+    const error = await assertRejects(() => wsConnect(url, options), Error);
+    assertMatch(error.message, new RegExp(`^Cannot connect to ${where}: [^:]+$`));
+  }
 });

@@ -160,7 +160,7 @@ Deno.test("bench: exit codes", async (t) => {
       name: "nobody listens",
       args: ["ws://127.0.0.1:1/"],
       code: 1,
-      says: /^Cannot connect: .*refused/i,
+      says: /^Cannot connect to \S+: .*refused/i,
     },
     {
       name: "no echo",
@@ -202,7 +202,7 @@ Deno.test("bench: exit codes", async (t) => {
       name: "no permission for a Unix socket",
       args: ["--unix", "/no/such", "ws://a"],
       code: 2,
-      says: /^Cannot connect: Requires read access .* \(a Unix socket takes --allow-read=PATH/,
+      says: /^Cannot connect to \S+: Requires read access .* \(a Unix socket takes --allow-read=PATH/,
     },
     { name: "a wrong URL", args: ["localhost"], code: 2, says: /it is not a URL/ },
   ];
