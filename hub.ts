@@ -198,7 +198,8 @@ class BusLine {
 
   publish(topic: string, message: WsMessage): void {
     if (this.#disposed !== undefined) return;
-    const kept = typeof message === "string" ? message : message.slice(); // the caller's bytes may change
+    // the caller's bytes may change; and slice() of a Buffer does not copy
+    const kept = typeof message === "string" ? message : new Uint8Array(message);
     void this.#attempt(() => this.#bus.publish(topic, kept));
   }
 
