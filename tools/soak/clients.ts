@@ -5,7 +5,7 @@
  */
 import { type CloseInfo, type WsConn, wsConnect, WsConnectionLost } from "../../mod.ts";
 import { closeNow } from "../../transport.ts";
-import { NodeConn } from "./node_conn.ts";
+import { ResettableConn } from "./resettable_conn.ts";
 import { type Report, sample, Tally } from "./report.ts";
 import { IN_FLIGHT, isAbrupt, type Plan, planOf, Traffic } from "./traffic.ts";
 import { clientOptions, receive, send } from "./ways.ts";
@@ -69,7 +69,7 @@ class Life {
   static async begin(id: number): Promise<Life> {
     const plan = planOf(seed, id);
     const transport = plan.ending === "reset"
-      ? await NodeConn.connect(port, hostname)
+      ? await ResettableConn.connect(port, hostname)
       : await Deno.connect({ hostname, port });
     const conn = await wsConnect(`ws://${hostname}:${port}/${id}`, {
       ...clientOptions(plan.random),
@@ -156,7 +156,7 @@ class Life {
     }
     if (ending === "kill") this.#transport.close();
     else if (ending === "half-close") void this.#transport.closeWrite().catch(() => {});
-    else if (ending === "reset") (this.#transport as NodeConn).reset();
+    else if (ending === "reset") (this.#transport as ResettableConn).reset();
     return conn.finished;
   }
 
