@@ -1,5 +1,6 @@
 import { held, share, type WsConn } from "./conn.ts";
 import { CloseCode, SharedMessage, type WsMessage } from "./framing/mod.ts";
+import { size } from "./options.ts";
 
 /** What is done about connections that do not keep up: see {@linkcode BroadcastOptions}. */
 export interface SlowConsumers {
@@ -98,13 +99,10 @@ export function broadcast(
 
 /** Checks the options that tell what a slow connection is, and what becomes of it. */
 export function slowConsumers(
-  { maxBuffered = 1024 * 1024, slow = "skip" }: SlowConsumers,
+  { maxBuffered, slow = "skip" }: SlowConsumers,
 ): { maxBuffered: number; slow: "skip" | "close" } {
-  if (!(maxBuffered >= 0)) {
-    throw new RangeError(`maxBuffered must be a number of bytes: current value is ${maxBuffered}`);
-  }
   if (slow !== "skip" && slow !== "close") {
     throw new TypeError(`slow must be "skip" or "close": current value is ${JSON.stringify(slow)}`);
   }
-  return { maxBuffered, slow };
+  return { maxBuffered: size("maxBuffered", maxBuffered, 1024 * 1024), slow };
 }

@@ -15,12 +15,6 @@ import type { WsMessageSource } from "./outgoing_message.ts";
 import { Session } from "./session.ts";
 import type { WsConnStats } from "./stats.ts";
 
-/**
- * Who ended a connection, as far as is known: "this side" with `close` or the streams; an error if the peer broke the
- * protocol or was lost; `undefined` if it sent a Close. For `wsReconnect`.
- */
-export let endedBy: (conn: WsConn) => "this side" | Error | undefined;
-
 /** What a connection takes from the handshake that opened it. */
 export interface WsOpening {
   /** The peer's first line: the request line on a server, the status line on a client. */
@@ -38,6 +32,12 @@ export interface WsOpening {
   /** Makes the framing agreed on. */
   framing(events: ProtocolEvents): Protocol;
 }
+
+/**
+ * Who ended a connection, as far as is known: "this side" with `close` or the streams; an error if the peer broke the
+ * protocol or was lost; `undefined` if it sent a Close. For `wsReconnect`.
+ */
+export let endedBy: (conn: WsConn) => "this side" | Error | undefined;
 
 /** For `broadcast`: sends a message that goes to others too. Returns whether it is taken. */
 export let share: (conn: WsConn, message: SharedMessage) => boolean;
@@ -88,14 +88,11 @@ export class WsConn implements AsyncDisposable {
    */
   readonly finished: Promise<CloseInfo>;
 
-  static {
-    endedBy = (conn) => conn.#session.endedBy;
-  }
-
   readonly #session: Session;
   readonly #opening: WsOpening;
 
   static {
+    endedBy = (conn) => conn.#session.endedBy;
     share = (conn, message) => conn.#session.outgoing.share(message);
     held = (conn) => conn.#session.outgoing.held;
     onClosed = (conn, act) => conn.#session.onClosed(act);

@@ -67,3 +67,12 @@ export class WsConnectionClosed extends Error {
     this.closeInfo = closeInfo;
   }
 }
+
+/** Tells the user's `onError`; what it throws itself nobody else could take care of. */
+export function report(onError: (error: unknown) => void, error: unknown): void {
+  try {
+    onError(error);
+  } catch (thrown) {
+    console.error(thrown);
+  }
+}

@@ -1,5 +1,6 @@
 import { broadcast, type BroadcastResult, type SlowConsumers, slowConsumers } from "./broadcast.ts";
 import { onClosed, type WsConn } from "./conn.ts";
+import { report } from "./errors.ts";
 import type { WsMessage } from "./framing/mod.ts";
 
 /**
@@ -179,7 +180,8 @@ interface BusLineEvents {
   isWanted(topic: string): boolean;
   /** Another hub has published this. */
   deliver(topic: string, message: WsMessage): void;
-  onError(error: unknown): void;
+  /** The user's. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** What a hub has to do with its bus: whatever it fails with is reported, and goes no further. */
@@ -198,7 +200,8 @@ class BusLine {
 
   publish(topic: string, message: WsMessage): void {
     if (this.#disposed !== undefined) return;
-    const kept = typeof message === "string" ? message : message.slice(); // the caller's bytes may change
+    // the caller's bytes may change; and slice() of a Buffer does not copy
+    const kept = typeof message === "string" ? message : new Uint8Array(message);
     void this.#attempt(() => this.#bus.publish(topic, kept));
   }
 
@@ -228,7 +231,8 @@ class BusLine {
       try {
         this.#events.deliver(topic, message);
       } catch (error) {
-        this.#report(error); // what other processes send is no reason to throw into the bus
+        // what other processes send is no reason to throw into the bus
+        report(this.#events.onError, error);
       }
     });
   }
@@ -242,16 +246,8 @@ class BusLine {
       await act();
       return true;
     } catch (error) {
-      this.#report(error);
+      report(this.#events.onError, error);
       return false;
-    }
-  }
-
-  #report(error: unknown): void {
-    try {
-      this.#events.onError(error);
-    } catch (thrown) {
-      console.error(thrown);
     }
   }
 }

@@ -261,7 +261,8 @@ export class Outgoing {
     try {
       for await (const part of message.parts()) {
         this.#assertOpen();
-        if (this.#framing.sendPart === undefined) gathered.push(part.slice());
+        // a source may use its bytes again; and slice() of a Buffer does not copy
+        if (this.#framing.sendPart === undefined) gathered.push(new Uint8Array(part));
         else {
           await this.#framing.sendPart(type, part, { first, last: false });
           first = false;

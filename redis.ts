@@ -22,6 +22,7 @@
  */
 import { Buffer } from "node:buffer";
 import { ErrorReply, type RedisClientOptions } from "npm:redis@6.3.1";
+import { report } from "./errors.ts";
 import type { WsMessage } from "./framing/mod.ts";
 import type { Bus } from "./hub.ts";
 import { messageSize, seconds, size } from "./options.ts";
@@ -143,7 +144,7 @@ class PubSubBus implements RedisBus {
 
   async connect(): Promise<void> {
     const error = (cause: unknown) =>
-      this.#report(failure(`No connection to ${this.#server}`, cause));
+      report(this.#onError, failure(`No connection to ${this.#server}`, cause));
     try {
       this.#publisher = await Connection.open(this.#settings, { ready() {}, error });
       const ready = (client: RedisClient) => this.#resubscribe(client);
@@ -226,7 +227,7 @@ class PubSubBus implements RedisBus {
   #resubscribe(client: RedisClient): void {
     for (const topic of this.#subscriptions.keys()) {
       this.#ask(client, this.#channel(topic)).catch((cause) =>
-        this.#report(failure(`Cannot subscribe to ${JSON.stringify(topic)} again`, cause))
+        report(this.#onError, failure(`Cannot subscribe to ${JSON.stringify(topic)} again`, cause))
       );
     }
   }
@@ -241,7 +242,10 @@ class PubSubBus implements RedisBus {
       if (message !== null) deliver(message);
     } catch (cause) {
       const none = cause instanceof SyntaxError;
-      this.#report(none ? failure(`Ignored what came for ${JSON.stringify(topic)}`, cause) : cause);
+      report(
+        this.#onError,
+        none ? failure(`Ignored what came for ${JSON.stringify(topic)}`, cause) : cause,
+      );
     }
   };
 
@@ -250,14 +254,6 @@ class PubSubBus implements RedisBus {
     // two of them would become the same in UTF-8
     if (!channel.isWellFormed()) throw new TypeError("A topic must not have lone surrogates");
     return channel;
-  }
-
-  #report(error: unknown): void {
-    try {
-      this.#onError(error);
-    } catch (thrown) {
-      console.error(thrown);
-    }
   }
 }
 

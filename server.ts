@@ -20,7 +20,7 @@
  */
 import { type AcceptSettings, acceptSettings, answer, type WsAcceptOptions } from "./accept.ts";
 import type { WsConn } from "./conn.ts";
-import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
+import { report, WsConnectionClosed, WsConnectionLost } from "./errors.ts";
 import { CloseCode, WsProtocolError } from "./framing/mod.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { formatRefusal } from "./handshake/http.ts";
@@ -428,12 +428,7 @@ export class WsServer implements AsyncDisposable {
   }
 
   #report(error: unknown): void {
-    const { onError = printBugs } = this.#options;
-    try {
-      onError(error);
-    } catch (thrown) {
-      console.error(thrown);
-    }
+    report(this.#options.onError ?? printBugs, error);
   }
 }
 

@@ -25,6 +25,7 @@
  */
 import { wsConnect, type WsConnectOptions } from "./client.ts";
 import type { WsConn } from "./conn.ts";
+import { WsHandshakeError } from "./handshake/error.ts";
 import { wsAccept, type WsAcceptOptions } from "./server.ts";
 
 /** So many bytes may wait to be read, as in a socket's buffers; then `write` waits. */
@@ -55,6 +56,7 @@ export interface WsPair {
  * @param options What each end asks for.
  * @returns Both ends.
  * @throws {WsHandshakeError} If the server's end refuses the client's.
+ * @throws What `wsConnect` and `wsAccept` throw if an option of theirs is wrong; what a function of the options throws.
  *
  * @example A subprotocol is agreed on
  * ```ts
@@ -72,17 +74,35 @@ export interface WsPair {
  */
 export async function wsPair(options: WsPairOptions = {}): Promise<WsPair> {
   using listener = new MemoryListener();
-  const accepting = listener.accept().then((conn) => wsAccept(conn, options.server));
-  const connecting = wsConnect(options.url ?? "ws://memory/", {
-    ...options.client,
-    conn: listener.connect(),
-  });
-  const [client, server] = await Promise.allSettled([connecting, accepting]);
+  const near = listener.connect();
+  const far = await listener.accept();
+  const url = options.url ?? "ws://memory/";
+  const [client, server] = await Promise.allSettled([
+    orClosed(near, wsConnect(url, { ...options.client, conn: near })),
+    orClosed(far, wsAccept(far, options.server)),
+  ]);
   if (client.status === "fulfilled" && server.status === "fulfilled") {
     return { client: client.value, server: server.value };
   }
-  // what one end refuses is an error at both: the client's says what was answered
-  throw (client.status === "rejected" ? client : server as PromiseRejectedResult).reason;
+  const [seen, cause] = [reasonOf(client), reasonOf(server)];
+  // what the server's end refuses, the client's tells with the answer; what is thrown there, it sees as no more than a 500
+  const isHidden = seen instanceof WsHandshakeError && cause !== undefined &&
+    !(cause instanceof WsHandshakeError);
+  throw isHidden ? cause : seen ?? cause;
+}
+
+function reasonOf(end: PromiseSettledResult<WsConn>): unknown {
+  return end.status === "rejected" ? end.reason : undefined;
+}
+
+/** What one end becomes; or it is closed, so that the other does not wait for it. */
+async function orClosed(end: Deno.Conn, opening: Promise<WsConn>): Promise<WsConn> {
+  try {
+    return await opening;
+  } catch (error) {
+    end.close();
+    throw error;
+  }
 }
 
 /**

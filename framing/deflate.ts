@@ -149,7 +149,7 @@ export class Deflater {
   deflate(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
     if (bytes.length > DEFLATE_SLICE) {
       const outgoing = { ...this.#options.outgoing, noContextTakeover: true };
-      return new Deflater({ ...this.#options, outgoing }).push(bytes.slice(), true);
+      return new Deflater({ ...this.#options, outgoing }).push(new Uint8Array(bytes), true);
     }
     const finishFlush = constants.Z_SYNC_FLUSH;
     const compressed = deflateRawSync(bytes, { ...this.#settings, finishFlush });

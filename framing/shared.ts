@@ -51,7 +51,8 @@ export class SharedMessage {
 
   /** The same for who needs it later, when the bytes that were given may have changed: a copy of them, one for all. */
   get kept(): WsMessage {
-    return this.#kept ??= typeof this.message === "string" ? this.message : this.message.slice();
+    const { message } = this; // not message.slice(): that of a Buffer does not copy
+    return this.#kept ??= typeof message === "string" ? message : new Uint8Array(message);
   }
 
   /**

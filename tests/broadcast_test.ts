@@ -8,6 +8,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { concat } from "@std/bytes";
+import { Buffer } from "node:buffer";
 import {
   broadcast,
   type BroadcastOptions,
@@ -254,6 +255,18 @@ function same(a: WsMessage, b: WsMessage): boolean {
   if (typeof a === "string" || typeof b === "string") return a === b;
   return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
+
+Deno.test("a Buffer of node's, whose slice is no copy, is the caller's again as soon as broadcast returns", async () => {
+  const ends = await connectAll(KINDS.filter(({ textOnly }) => !textOnly));
+  for (const length of [5, 5000, 300_000]) { // the last is compressed in parts
+    const given = Buffer.alloc(length, "a");
+    broadcast(ends.map(({ conn }) => conn), given);
+    given.fill("b");
+    const expected = new Uint8Array(length).fill(0x61);
+    for (const { peer } of ends) assert(same((await peer.recv())!, expected), `${length}`);
+  }
+  await closeAll(ends);
+});
 
 Deno.test("encoded once, and compressed once: those that send the same bytes write the very same buffer", async () => {
   const ends = await connectAll([...KINDS, ...KINDS]);

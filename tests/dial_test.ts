@@ -188,7 +188,8 @@ Deno.test("the environment's proxy is used where its variables may be read, and 
   const all = "--allow-env=http_proxy,HTTP_PROXY,all_proxy,ALL_PROXY,no_proxy,NO_PROXY";
   const url = "ws://example.test/";
   const env = { HTTP_PROXY: proxy.url };
-  const direct = /^NotCapable: Cannot connect to example.test: Requires net access to "example.test:80"/;
+  const direct =
+    /^NotCapable: Cannot connect to example.test: Requires net access to "example.test:80"/;
   const runs: [string[], WsConnectOptions, Record<string, string>, string | RegExp][] = [
     [[net, all], {}, env, "through"],
     [[net, "--allow-env=ALL_PROXY"], { proxy: "environment" }, { ALL_PROXY: proxy.url }, "through"],

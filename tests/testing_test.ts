@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { toBytes } from "@std/streams/unstable-to-bytes";
 import { type WsConn, wsConnect, WsConnectionLost, WsHandshakeError, wsServe } from "../mod.ts";
-import { MemoryListener, wsPair } from "../testing.ts";
+import { MemoryListener, wsPair, type WsPairOptions } from "../testing.ts";
 import { randomBytes, seeded } from "./helpers/bytes.ts";
 
 const without = { permissions: "none" } as const;
@@ -46,6 +46,38 @@ Deno.test(
       WsHandshakeError,
     );
     assertEquals(error.status, 403);
+  },
+);
+
+Deno.test(
+  "wsPair: a mistake in the options of either end is thrown at once, as it is",
+  without,
+  async () => {
+    const mistakes: [WsPairOptions, new () => Error, string][] = [
+      [{ url: "no URL" }, SyntaxError, '"no URL": it is not a URL'],
+      [{ client: { protocols: "a b" } }, SyntaxError, 'subprotocol "a b"'],
+      [{ client: { maxMessageSize: -1 } }, RangeError, "maxMessageSize"],
+      [{ client: { signal: AbortSignal.abort() } }, DOMException, "aborted"],
+      [{ server: { maxMessageSize: -1 } }, RangeError, "maxMessageSize"],
+      [{ server: { protocols: ["a b"] } }, SyntaxError, 'subprotocol "a b"'],
+      [
+        {
+          server: {
+            connHeaders: () => {
+              throw new EvalError("no");
+            },
+          },
+        },
+        EvalError,
+        "no",
+      ],
+    ];
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error("One end waits for the other")), 8000);
+    for (const [options, type, text] of mistakes) {
+      await assertRejects(() => Promise.race([wsPair(options), late]), type, text);
+    }
+    clearTimeout(timer);
   },
 );
 

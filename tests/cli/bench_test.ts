@@ -202,7 +202,8 @@ Deno.test("bench: exit codes", async (t) => {
       name: "no permission for a Unix socket",
       args: ["--unix", "/no/such", "ws://a"],
       code: 2,
-      says: /^Cannot connect to \S+: Requires read access .* \(a Unix socket takes --allow-read=PATH/,
+      says:
+        /^Cannot connect to \S+: Requires read access .* \(a Unix socket takes --allow-read=PATH/,
     },
     { name: "a wrong URL", args: ["localhost"], code: 2, says: /it is not a URL/ },
   ];

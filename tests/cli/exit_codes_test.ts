@@ -202,7 +202,8 @@ const cases: Case[] = [
     handle: untilEnd,
     permissions: [],
     code: 2,
-    says: /^Cannot connect to 127\.0\.0\.1:\d+: Requires net access to "127\.0\.0\.1:\d+".*--allow-net/,
+    says:
+      /^Cannot connect to 127\.0\.0\.1:\d+: Requires net access to "127\.0\.0\.1:\d+".*--allow-net/,
   },
   {
     name: "input that is not UTF-8",

@@ -1,26 +1,30 @@
 import { once } from "node:events";
 import net from "node:net";
-import { NodeConn } from "../../tls.ts";
+import { NodeConn } from "../../node_conn.ts";
 
-/** A connection of node:net, for the sake of `reset`: nothing else that Deno has can send RST. */
+/** A connection that can be reset: nothing that Deno has can send RST. */
 export class ResettableConn extends NodeConn {
-  /** Ends TCP with RST. */
-  readonly reset: () => void;
+  readonly #socket: net.Socket;
 
-  private constructor(socket: net.Socket) {
-    const { localAddress = "", localPort = 0, remoteAddress = "", remotePort = 0 } = socket;
+  private constructor(socket: net.Socket, remoteAddr: Deno.NetAddr) {
+    const { localAddress = "", localPort = 0 } = socket;
     super(socket, {
       localAddr: { transport: "tcp", hostname: localAddress, port: localPort },
-      remoteAddr: { transport: "tcp", hostname: remoteAddress, port: remotePort },
+      remoteAddr,
     });
-    this.reset = () => socket.resetAndDestroy();
+    this.#socket = socket;
   }
 
   static async connect(port: number, hostname: string): Promise<ResettableConn> {
     const socket = net.connect(port, hostname);
     socket.setNoDelay();
-    socket.on("error", () => {}); // read and write throw it
+    socket.on("error", () => {}); // whoever reads or writes is told
     await once(socket, "connect");
-    return new ResettableConn(socket);
+    return new ResettableConn(socket, { transport: "tcp", hostname, port });
+  }
+
+  /** Ends TCP with RST. */
+  reset(): void {
+    this.#socket.resetAndDestroy();
   }
 }
