@@ -70,9 +70,21 @@ Deno.test("while 64 MiB are deflated for one connection and 32 times 16 MiB infl
   };
   for (let i = 0; i < 100; i++) await echo();
 
+  // Alone they are 0.3 and 40 ms. Deflating in one go takes 550 ms, inflating in one go what one read brings 220 ms; and
+  // with `setImmediate` between slices, the median is 60 ms. What is slow for other reasons is not so three times.
+  for (let attempt = 1;; attempt++) {
+    const took = await whileZlibWorks(server.addr, echo);
+    const [median, worst] = [took[took.length >> 1]!, took.at(-1)!];
+    if (median < 20 && worst < 150) break;
+    assertLess(attempt, 3, `median ${median} ms, longest ${worst} ms`);
+  }
+});
+
+/** How long echoes take, in ms and in order, while zlib works for two other connections. */
+async function whileZlibWorks(addr: Deno.Addr, echo: () => Promise<number>): Promise<number[]> {
   const payload = compressed(new Uint8Array(16 * MiB));
-  using poured = await RawPeer.connect(server.addr, [EXTENSIONS, "X-Pour: yes"]);
-  using drinking = await RawPeer.connect(server.addr, [EXTENSIONS, "X-Drink: yes"]);
+  using poured = await RawPeer.connect(addr, [EXTENSIONS, "X-Pour: yes"]);
+  using drinking = await RawPeer.connect(addr, [EXTENSIONS, "X-Drink: yes"]);
   let running = 2;
   const ended = () => void running--;
   const pouring = poured.send(Opcode.Text, "now")
@@ -87,13 +99,8 @@ Deno.test("while 64 MiB are deflated for one connection and 32 times 16 MiB infl
   }
   await pouring;
   assertEquals(new TextDecoder().decode((await drunk)![1]), `${512 * MiB}`);
-  took.sort((a, b) => a - b);
-  const [median, worst] = [took[took.length >> 1]!, took.at(-1)!];
-  // Here they are 0.3 and 40 ms. Deflating in one go takes 550 ms, inflating in one go what one read brings 220 ms; and
-  // with `setImmediate` between slices, the median is 60 ms.
-  assertLess(median, 20, "ms, the median");
-  assertLess(worst, 150, "ms, the longest");
-});
+  return took.sort((a, b) => a - b);
+}
 
 Deno.test("10,000 connections with compression, opened and closed, leave no zlib handle and no memory behind", async () => {
   const { served, most, handles, grown } = await run<Remains>("openings.ts");

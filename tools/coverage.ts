@@ -15,10 +15,10 @@ const run = async (...args: string[]) => {
   return text;
 };
 
-await run("test", "-A", "--coverage=coverage", "--quiet", "tests/");
+await run("test", "-A", "--parallel", "--coverage=coverage", "--quiet", "tests/");
 const table = await run(
   "coverage",
-  "--include=^file:.*/(framing|handshake)/|^file:.*/[a-z]+\\.ts$",
+  "--include=^file:.*/(framing|handshake|cli|redis)/|^file:.*/[a-z_]+\\.ts$",
   "--exclude=/(tests|tools|examples|bench|@wsconn|@std)/",
   "coverage",
 );
