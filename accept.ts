@@ -129,7 +129,8 @@ export function acceptSettings<S>(options: WsAcceptOptions<S>): AcceptSettings<S
  * Does the server's side of the opening handshake on a connection, whoever accepted it
  * ({@link https://www.rfc-editor.org/rfc/rfc6455#section-4.2 | RFC 6455 §4.2}). Needs no permission.
  *
- * @param conn The connection; it belongs to the WebSocket from then on, and is closed if the handshake fails.
+ * @param conn The connection; it belongs to the WebSocket once the options are found to be in order, and is closed if the
+ * handshake fails.
  * @param options Subprotocols and limits.
  * @returns The open connection.
  * @throws {WsHandshakeError} If the request was refused, with the `status` that was answered.

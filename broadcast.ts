@@ -36,8 +36,8 @@ export interface BroadcastResult {
  * same parameters without context takeover ({@link https://www.rfc-editor.org/rfc/rfc7692#section-7.1.1 | RFC 7692 §7.1.1}).
  * A client's side masks, and a connection with context takeover compresses, by itself: each such one takes as long as a `send`.
  *
- * Waits for nobody: the message takes its place among what is sent on each connection, and whoever reads too slowly is
- * skipped or closed. Bytes may change as soon as it returns. Connections that are closed are passed over, and not counted;
+ * Waits for nobody: the message takes its place among what is sent on each connection, and is written at the end of this
+ * turn of the event loop, together with what else is broadcast in it; whoever reads too slowly is skipped or closed. Bytes may change as soon as it returns. Connections that are closed are passed over, and not counted;
  * one that occurs twice gets the message twice.
  *
  * Needs no permission.

@@ -40,3 +40,8 @@ export type Result = Partial<Record<Measure, number>> & {
   /** Whether the process that measures was busy all the time, and busier than the measured one. */
   heldUp?: boolean;
 };
+
+/** How long to wait, in seconds, before measuring: until V8 has compiled what runs, which takes up to a second. */
+export function warmUp(seconds: number): number {
+  return Math.min(1, 2 * seconds);
+}

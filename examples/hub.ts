@@ -13,7 +13,7 @@ const hub = new Hub({ slow: "close" }); // who has missed something had better c
 const server = wsServe(async (conn) => {
   const room = conn.url.pathname;
   hub.subscribe(conn, room);
-  await conn.send(`There are ${hub.subscribers(room)} in ${room}`);
+  await conn.send(`In ${room}: ${hub.subscribers(room)}`);
   for await (const message of conn) {
     const { sent } = hub.publish(room, message, { except: conn });
     console.log(`${room}: to ${sent} others`);

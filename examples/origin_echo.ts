@@ -3,6 +3,8 @@
  * origin and location of the request, through `connHeaders`. Clients of RFC 6455 are served on the same port.
  *
  *     deno run --allow-net examples/origin_echo.ts [PORT]
+ *
+ * The command line has a client of those drafts: deno run -N cli.ts --json --version hixie-76 ws://localhost:8080/
  */
 import { wsServe } from "jsr:@wsconn/ws@^0.1";
 
@@ -12,13 +14,11 @@ const server = wsServe<{ origin: string }>(async (conn, state) => {
 }, {
   port: Number(Deno.args[0] ?? 8080),
   origins: "*",
-  connHeaders: (line, headers, { version }) => {
+  connHeaders: (_line, headers, { version, url }) => {
     const origin = headers.get("origin") ?? "somebody";
-    const path = line.split(" ")[1];
-    const location = `ws://${headers.get("host")}${path}`;
     return {
       headers: version === "hixie-76"
-        ? [["Sec-WebSocket-Origin", origin], ["Sec-WebSocket-Location", location]]
+        ? [["Sec-WebSocket-Origin", origin], ["Sec-WebSocket-Location", url.href]]
         : [],
       state: { origin },
     };

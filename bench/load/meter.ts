@@ -1,4 +1,4 @@
-import type { Job, Result } from "../job.ts";
+import { type Job, type Result, warmUp } from "../job.ts";
 import { cpuOf, memoryOf } from "./process.ts";
 
 /** More than that many are not needed for a percentile. */
@@ -36,7 +36,7 @@ export class Meter {
     const early = work.then(() =>
       Promise.reject(new Error("The connections have ended too early"))
     );
-    await Promise.race([pause(Math.min(1, seconds / 2)), early]);
+    await Promise.race([pause(warmUp(seconds)), early]);
     const usage = watchCpu(this.#job);
     this.#measuring = true;
     await Promise.race([pause(seconds), early]);

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { writeAll } from "../../transport.ts";
-import type { Job, Result } from "../job.ts";
+import { type Job, type Result, warmUp } from "../job.ts";
 import { Meter, pause, watchCpu } from "./meter.ts";
 import { notEnd, open, replies, requests, textFrame } from "./socket.ts";
 
@@ -27,7 +27,7 @@ export async function sink(job: Job): Promise<Result> {
     return sent;
   }
 
-  await pour(Math.min(1, job.seconds / 2));
+  await pour(warmUp(job.seconds));
   const usage = watchCpu(job);
   const sent = await pour(job.seconds);
   const { elapsed, cpu, heldUp } = usage();

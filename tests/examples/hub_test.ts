@@ -28,9 +28,9 @@ Deno.test("examples/hub.ts: what is said in a room stays in the room, and Ctrl-C
   const [bob, bobIs] = await enter("kitchen");
   const [eve, eveIs] = await enter("garden");
   assertEquals([annIs, bobIs, eveIs], [
-    "There are 1 in /kitchen",
-    "There are 2 in /kitchen",
-    "There are 1 in /garden",
+    "In /kitchen: 1",
+    "In /kitchen: 2",
+    "In /garden: 1",
   ]);
   await ann.send("Dinner is ready");
   assertEquals(await bob.recv(), "Dinner is ready");
