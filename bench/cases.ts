@@ -24,6 +24,7 @@ export const PEERS: Record<Peer, string> = {
 /** The groups of cases, and how their titles are to be read. */
 export const GROUPS = {
   Echo: "connections × messages in flight × bytes of a message",
+  Streams: "the same; raw TCP is so many bytes through a ReadableStream and a WritableStream",
   TLS: "the same over TLS",
   Client:
     "the same: this module's client and others, all on one server; raw TCP is the load generator",
@@ -135,6 +136,12 @@ const TWO_WORKERS = {
   twoWorkers: true,
 } as const;
 
+/** A case of the group Echo, for which raw TCP's messages pass through a pair of streams. */
+function streams(of: Load): Case {
+  const test = echo("Echo", of, FEW);
+  return { ...test, group: "Streams", name: `streams-${test.name}`, floor: "raw_streams" };
+}
+
 export const CASES: readonly Case[] = [
   echo("Echo", [1, 1, 125, "text"]),
   echo("Echo", [1, 64, 16, "text"]),
@@ -145,6 +152,10 @@ export const CASES: readonly Case[] = [
   echo("Echo", [64, 16, 1024, "binary"]),
   echo("Echo", [1, 4, 1 << 16, "binary"]),
   echo("Echo", [1, 1, 1 << 24, "binary"], { measures: ["mb", "peak", "cpu"] }),
+  streams([1, 64, 16, "text"]),
+  streams([1, 1024, 16, "text"]),
+  streams([64, 1, 125, "text"]),
+  streams([64, 16, 1024, "binary"]),
   echo("TLS", [1, 1, 125, "text"]),
   echo("TLS", [1, 64, 16, "text"]),
   echo("TLS", [1, 4, 1 << 16, "binary"]),

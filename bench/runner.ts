@@ -46,10 +46,12 @@ function pathOf(script: string): string {
   return new URL(script, import.meta.url).pathname;
 }
 
-async function serverOf(peer: Peer, args: string[], floor?: string): Promise<Command> {
+async function serverOf(peer: Peer, args: string[], { floor, job }: Case): Promise<Command> {
   switch (peer) {
     case "raw_tcp":
-      return deno(`servers/${floor ?? peer}.ts`, ...args);
+      return floor === undefined
+        ? deno("servers/raw_tcp.ts", ...args)
+        : deno(`servers/${floor}.ts`, String(job.size));
     case "ws_deno":
       return deno("servers/npm_ws.mjs", NPM_WS, ...args);
     case "ws_node":
@@ -77,18 +79,15 @@ function starterOf(peer: Peer): Command {
 }
 
 /** Measures a case on a peer once, in processes of its own: what is measured on one core, the other side on another. */
-export async function measure(
-  { job, start, floor, twoWorkers = false }: Case,
-  peer: Peer,
-  seconds: number,
-): Promise<Result> {
+export async function measure(test: Case, peer: Peer, seconds: number): Promise<Result> {
+  const { job, start, twoWorkers = false } = test;
   if (start) return await measureStart(peer);
   const { size, type, tls, mode, measured } = job;
   const args = tls ? ["tls", mode] : [mode];
   const isServer = measured === "server";
   const isShared = twoWorkers && peer === "wsconn";
   await using serving = isServer
-    ? new Process(isShared ? worker(0, ...args) : await serverOf(peer, args, floor), 0)
+    ? new Process(isShared ? worker(0, ...args) : await serverOf(peer, args, test), 0)
     : new Process(deno("servers/mirror.ts", String(size), type), 1);
   const port = Number(await serving.firstLine());
   await using second = isShared ? new Process(worker(port, ...args), 1) : undefined;
