@@ -25,10 +25,13 @@ const server = wsServe(
   }, { name: "echo" }),
   { port },
 );
-observe(server);
+const observing = observe(server);
 console.log(server.url);
 
-Deno.addSignalListener("SIGINT", async () => {
-  await server.shutdown(); // the spans of all connections end
-  Deno.exit();
-});
+/** Ends what keeps the program running, rather than the program: what was measured last shall be exported. */
+async function end(): Promise<void> {
+  Deno.removeSignalListener("SIGINT", end);
+  await server.shutdown();
+  observing[Symbol.dispose]();
+}
+Deno.addSignalListener("SIGINT", end);
