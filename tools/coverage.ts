@@ -15,7 +15,7 @@ const run = async (...args: string[]) => {
   return text;
 };
 
-await run("test", "-A", "--parallel", "--coverage=coverage", "--quiet", "tests/");
+await run("test", "-A", "--coverage=coverage", "--quiet", "tests/");
 const table = await run(
   "coverage",
   "--include=^file:.*/(framing|handshake|cli|redis)/|^file:.*/[a-z_]+\\.ts$",
