@@ -1,5 +1,6 @@
 import { held, share, type WsConn } from "./conn.ts";
 import { CloseCode, SharedMessage, type WsMessage } from "./framing/mod.ts";
+import { assertMessage } from "./framing/message.ts";
 import { size } from "./options.ts";
 
 /** What is done about connections that do not keep up: see {@linkcode BroadcastOptions}. */
@@ -72,12 +73,7 @@ export function broadcast(
   options: BroadcastOptions = {},
 ): BroadcastResult {
   const { maxBuffered, slow } = slowConsumers(options);
-  if (typeof message !== "string" && !(message instanceof Uint8Array)) {
-    const type = Object.prototype.toString.call(message).slice(8, -1);
-    throw new TypeError(
-      `Cannot broadcast a message of type ${type}: it must be a string or a Uint8Array`,
-    );
-  }
+  assertMessage(message, "broadcast");
   const shared = new SharedMessage(message);
   const result: BroadcastResult = { sent: 0, skipped: 0, closed: 0 };
   for (const conn of conns) {

@@ -1,5 +1,6 @@
 import { concat } from "@std/bytes";
 import { WsConnectionClosed } from "./errors.ts";
+import { assertMessage, isMessage } from "./framing/message.ts";
 import { decodeUtf8 } from "./framing/utf8.ts";
 import { OutgoingMessage, type WsMessageSource } from "./outgoing_message.ts";
 import { type Protocol, SharedMessage, type WsMessage, type WsMessageType } from "./framing/mod.ts";
@@ -326,12 +327,7 @@ export class Outgoing {
   }
 
   #assertSendable(message: unknown): asserts message is WsMessage {
-    if (!isMessage(message)) {
-      const type = Object.prototype.toString.call(message).slice(8, -1);
-      throw new TypeError(
-        `Cannot send a message of type ${type}: it must be a string or a Uint8Array`,
-      );
-    }
+    assertMessage(message, "send");
     this.#assertCarries(typeof message === "string" ? "text" : "binary");
   }
 
@@ -340,10 +336,6 @@ export class Outgoing {
       throw new TypeError(`Cannot send binary: ${this.#framing.version} carries text only`);
     }
   }
-}
-
-function isMessage(x: unknown): x is WsMessage {
-  return typeof x === "string" || x instanceof Uint8Array;
 }
 
 function ignore(): void {}

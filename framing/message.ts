@@ -12,6 +12,20 @@ export type WsMessage = string | Uint8Array;
 /** What a message is: UTF-8 text, or any bytes ({@link https://www.rfc-editor.org/rfc/rfc6455#section-5.6 | RFC 6455 §5.6}). */
 export type WsMessageType = "text" | "binary";
 
+/** Whether it is a message. */
+export function isMessage(x: unknown): x is WsMessage {
+  return typeof x === "string" || x instanceof Uint8Array;
+}
+
+/** Checks what a user gives to be sent; `doing` is what cannot be done with anything else. */
+export function assertMessage(x: unknown, doing: string): asserts x is WsMessage {
+  if (isMessage(x)) return;
+  const type = Object.prototype.toString.call(x).slice(8, -1);
+  throw new TypeError(
+    `Cannot ${doing} a message of type ${type}: it must be a string or a Uint8Array`,
+  );
+}
+
 /** Takes one message piece by piece, as it arrives. */
 export interface MessageSink {
   /** The longest message that it takes, in bytes. */

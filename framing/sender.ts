@@ -25,13 +25,11 @@ export class MessageSender extends FrameWriter {
   /** The bytes of the message of which parts have been sent, and not yet the last. */
   #begun = 0;
   readonly #owner: Owner;
-  readonly #masks: boolean;
   readonly #deflate: MessageDeflate | undefined;
 
   constructor(owner: Owner, masks: boolean, deflate: MessageDeflate | undefined) {
     super(owner.output, masks);
     this.#owner = owner;
-    this.#masks = masks;
     this.#deflate = deflate;
   }
 
@@ -67,7 +65,7 @@ export class MessageSender extends FrameWriter {
 
   /** The frame of a message that others send too, or `undefined` if this side's differ from everybody else's. */
   share(message: SharedMessage): Uint8Array | Promise<Uint8Array> | undefined {
-    if (this.#masks) return undefined;
+    if (this.masks) return undefined;
     const opcode = message.isText ? Opcode.Text : Opcode.Binary;
     const deflate = this.#deflate;
     if (deflate === undefined || message.payload.length < deflate.threshold) {
@@ -85,7 +83,7 @@ export class MessageSender extends FrameWriter {
   /** Appends the frame that {@linkcode share} has made of the message. */
   sendShared(message: SharedMessage, frame: Uint8Array): void {
     this.#assertOpen();
-    this.#owner.output.append(frame);
+    this.output.append(frame);
     this.messages++;
     this.bytes += message.payload.length;
   }
