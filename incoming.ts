@@ -20,10 +20,9 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   readonly #conn: Closable;
   #controller!: ReadableStreamDefaultController<WsMessage>;
   #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
-  /** How many calls of `recv` have not settled, for how many of them no message has come, and who waits for them. */
-  #pending = 0;
+  /** For how many calls of `recv` no message has come, and who waits for them. */
   #unserved = 0;
-  #allTaken: PromiseWithResolvers<void> | undefined;
+  #allServed: PromiseWithResolvers<void> | undefined;
   /** Whether somebody else may be reading from `stream`. */
   #exposed = false;
   /** Whether what was decoded last contained messages; whether they, or some before them, are not answered yet. */
@@ -71,7 +70,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
 
   /** The stream, for somebody else to read from, if no `recv` waits. */
   expose(): ReadableStream<WsMessage> {
-    if (this.#pending === 0 && this.#turn === undefined) {
+    if (this.#unserved === 0 && this.#turn === undefined) {
       this.#reader?.releaseLock();
       this.#reader = undefined;
       this.#exposed = true;
@@ -94,33 +93,27 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   }
 
   recv(): Promise<WsMessage | null> {
-    return this.#turn === undefined ? this.#recvNow() : this.#inTurn(() => this.#recvNow());
+    return this.next().then(messageOf);
   }
 
-  #recvNow(): Promise<WsMessage | null> {
+  /** As `recv`, but for iteration: what the stream's reader gives. */
+  next(): Promise<IteratorResult<WsMessage, undefined>> {
+    return this.#turn === undefined ? this.#nextNow() : this.#inTurn(() => this.#nextNow());
+  }
+
+  #nextNow(): Promise<IteratorResult<WsMessage, undefined>> {
     let reader;
     try {
       reader = this.#lock();
     } catch (error) {
       return Promise.reject(error);
     }
-    this.#pending++;
     if (this.#isDry) {
       this.#unserved++;
       this.wire.runDry();
     }
-    return reader.read().then(this.#received, this.#receiveFailed);
+    return reader.read() as Promise<IteratorResult<WsMessage, undefined>>;
   }
-
-  readonly #received = ({ value, done }: ReadableStreamReadResult<WsMessage>): WsMessage | null => {
-    if (--this.#pending === 0) this.#allTaken?.resolve();
-    return done ? null : value;
-  };
-
-  readonly #receiveFailed = (error: unknown): never => {
-    if (--this.#pending === 0) this.#allTaken?.resolve();
-    throw error;
-  };
 
   ready(): Promise<void> {
     if (!this.#isDry || this.#waitsLong) return Promise.resolve();
@@ -136,9 +129,9 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   /** Asks for a message when all that was asked for before has come. */
   async #inTurn<T>(ask: () => Promise<T>): Promise<T> {
     let before = this.#turn;
-    if (before === undefined && this.#pending > 0) {
-      this.#allTaken = Promise.withResolvers();
-      before = this.#allTaken.promise;
+    if (before === undefined && this.#unserved > 0) {
+      this.#allServed = Promise.withResolvers();
+      before = this.#allServed.promise;
     }
     const { promise: turn, resolve } = Promise.withResolvers<void>();
     this.#turn = turn;
@@ -203,8 +196,8 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   deliver(message: WsMessage): void {
     if (this.#ended) return;
     this.#delivered = this.#answerDue = true;
-    if (this.#unserved > 0) this.#unserved--;
     this.#controller.enqueue(message);
+    if (this.#unserved > 0 && --this.#unserved === 0) this.#allServed?.resolve();
   }
 
   /** Bytes have been decoded. Returns whether there were messages among them, or the end of one. */
@@ -238,6 +231,8 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
       this.#failure = failure;
       void this.pull();
     }
+    this.#unserved = 0; // `stream` has told them
+    this.#allServed?.resolve();
     this.#pulled();
     this.#wakeReady();
   }
@@ -252,6 +247,10 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
     this.#readiness.resolve();
     this.#readiness = undefined;
   }
+}
+
+function messageOf({ value, done }: IteratorResult<WsMessage, undefined>): WsMessage | null {
+  return done ? null : value;
 }
 
 /** Takes a message that nobody wants. */
