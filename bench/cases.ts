@@ -9,6 +9,7 @@ export type Peer =
   | "ws_deno"
   | "ws_node"
   | "bun"
+  | "floor"
   | "raw_tcp";
 
 export const PEERS: Record<Peer, string> = {
@@ -17,6 +18,7 @@ export const PEERS: Record<Peer, string> = {
   ws_deno: "npm ws on Deno",
   ws_node: "npm ws on Node",
   bun: "Bun",
+  floor: "floor",
   raw_tcp: "raw TCP",
   one_worker: "one worker",
 };
@@ -24,7 +26,6 @@ export const PEERS: Record<Peer, string> = {
 /** The groups of cases, and how their titles are to be read. */
 export const GROUPS = {
   Echo: "connections × messages in flight × bytes of a message",
-  Streams: "the same; raw TCP is so many bytes through a ReadableStream and a WritableStream",
   TLS: "the same over TLS",
   Client:
     "the same: this module's client and others, all on one server; raw TCP is the load generator",
@@ -49,16 +50,14 @@ export interface Case {
   job: Omit<Job, "raw" | "seconds" | "port" | "pid">;
   /** Another program than the peer's server, to see how fast it starts. */
   start?: boolean;
-  /** Another server in place of raw TCP's. */
-  floor?: string;
   /** Whether this module's server is two processes that share a port, each on a core of its own. */
   twoWorkers?: boolean;
 }
 
 const SERVERS: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "ws_node", "bun"];
-const ALL: readonly Peer[] = [...SERVERS, "raw_tcp"];
+const ALL: readonly Peer[] = [...SERVERS, "floor", "raw_tcp"];
 /** Whom TLS is measured on. */
-const SECURE = ALL.filter((peer) => peer !== "bun");
+const SECURE = ALL.filter((peer) => peer !== "bun" && peer !== "floor");
 const CLIENTS: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "raw_tcp"];
 
 type Load = [conns: number, depth: number, size: number, type: "text" | "binary"];
@@ -121,13 +120,13 @@ function broadcast(depth: number): Case {
   const title = `${depth} at once to 1,000 connections, 125 B text`;
   return other("One way", `broadcast-${depth}`, title, "broadcast", [1000, depth, 125, "text"], {
     measures: ["rate", "cpu"],
-    peers: ALL,
+    peers: ALL.filter((peer) => peer !== "floor"),
   });
 }
 
 const RATE: Pick<Case, "measures"> = { measures: ["rate", "cpu"] };
 /** What the cost of many connections is compared among. */
-const FEW = { ...RATE, peers: ["wsconn", "deno_native", "raw_tcp"] } as const;
+const FEW = { ...RATE, peers: ["wsconn", "deno_native", "floor", "raw_tcp"] } as const;
 /** What the second core brings. */
 const TWO_WORKERS = {
   peers: ["wsconn", "one_worker"],
@@ -135,12 +134,6 @@ const TWO_WORKERS = {
   measures: ["rate"],
   twoWorkers: true,
 } as const;
-
-/** A case of the group Echo, for which raw TCP's messages pass through a pair of streams. */
-function streams(of: Load): Case {
-  const test = echo("Echo", of, FEW);
-  return { ...test, group: "Streams", name: `streams-${test.name}`, floor: "raw_streams" };
-}
 
 export const CASES: readonly Case[] = [
   echo("Echo", [1, 1, 125, "text"]),
@@ -152,10 +145,6 @@ export const CASES: readonly Case[] = [
   echo("Echo", [64, 16, 1024, "binary"]),
   echo("Echo", [1, 4, 1 << 16, "binary"]),
   echo("Echo", [1, 1, 1 << 24, "binary"], { measures: ["mb", "peak", "cpu"] }),
-  streams([1, 64, 16, "text"]),
-  streams([1, 1024, 16, "text"]),
-  streams([64, 1, 125, "text"]),
-  streams([64, 16, 1024, "binary"]),
   echo("TLS", [1, 1, 125, "text"]),
   echo("TLS", [1, 64, 16, "text"]),
   echo("TLS", [1, 4, 1 << 16, "binary"]),
@@ -165,7 +154,10 @@ export const CASES: readonly Case[] = [
   echo("Client", [64, 1, 125, "text"]),
   echo("Client", [64, 16, 1024, "binary"]),
   echo("Client", [1, 4, 1 << 16, "binary"]),
-  other("One way", "sink", "one way in, 32 B text", "sink", [1, 1, 32, "text"], RATE),
+  other("One way", "sink", "one way in, 32 B text", "sink", [1, 1, 32, "text"], {
+    ...RATE,
+    peers: [...SERVERS, "floor"],
+  }),
   other("One way", "source", "one way out, 32 B text", "source", [1, 1, 32, "text"], RATE),
   broadcast(1),
   broadcast(16),
@@ -187,14 +179,6 @@ export const CASES: readonly Case[] = [
   }),
   idle(5000),
   idle(10_000),
-  {
-    ...idle(10_000),
-    name: "idle-stream",
-    title: "the same, raw TCP with one ReadableStream",
-    peers: ["wsconn", "raw_tcp"],
-    base: "raw_tcp",
-    floor: "raw_stream",
-  },
   other("Start", "start", "deno run … to listening", "echo", [1, 1, 1, "text"], {
     peers: ["wsconn", "deno_native", "raw_tcp"],
     base: "raw_tcp",

@@ -32,6 +32,7 @@ const MARKS: Partial<Record<Peer, (x: number, y: number) => string>> = {
   ws_deno: (x, y) => `<rect class="mark" x="${x - 3.5}" y="${y - 3.5}" width="7" height="7"/>`,
   ws_node: (x, y) => `<path class="mark" d="M${x} ${y - 5}l5 9h-10z"/>`,
   bun: (x, y) => `<path class="mark" d="M${x} ${y - 5}l5 5-5 5-5-5z"/>`,
+  floor: (x, y) => `<path class="mark" d="M${x} ${y - 7}v14"/>`,
   raw_tcp: (x, y) => `<circle class="mark" cx="${x}" cy="${y}" r="4"/>`,
 };
 

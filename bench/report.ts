@@ -67,14 +67,15 @@ function isHeldUp(results: Results, peer: Peer): boolean {
 }
 
 const peers = Object.keys(PEERS) as Peer[];
-const WIDTHS = [47, 18, ...peers.map(() => 15), 24, 10, 10];
+const WIDTHS = [47, 18, ...peers.map(() => 15), 24, 10, 10, 10, 18];
 
 function row(cells: string[]): string {
   return `| ${cells.map((cell, at) => cell.padEnd(WIDTHS[at]!)).join(" | ")} |`;
 }
 
 export function head(): string {
-  const names = ["case", "", ...Object.values(PEERS), "module / Deno's own", "/ Bun", "/ raw TCP"];
+  const ratios = ["module / Deno's own", "/ Bun", "/ raw TCP", "/ floor", "floor / Deno's own"];
+  const names = ["case", "", ...Object.values(PEERS), ...ratios];
   return `${row(names)}\n|${WIDTHS.map((width) => "-".repeat(width + 2)).join("|")}|`;
 }
 
@@ -94,10 +95,13 @@ export function rows(test: Case, results: Results): string {
       BASES[base] === undefined ? ratio : `${ratio} of ${BASES[base]}`,
       formatRatio(ratiosOf(results, "wsconn", "bun", measure), false),
       formatRatio(ratiosOf(results, "wsconn", "raw_tcp", measure), false),
+      formatRatio(ratiosOf(results, "wsconn", "floor", measure), false),
+      formatRatio(ratiosOf(results, "floor", "deno_native", measure), false),
     ]);
   }).join("\n");
 }
 
 export const LEGEND =
   `↑ more is better, ↓ less is better; medians; ratios are the medians of those of each round, with the lowest and the
-highest. † the load generator had no time left: at least that much. CPU: of what is measured, per message or handshake.`;
+highest. † the load generator had no time left: at least that much. CPU: of what is measured, per message or handshake.
+The floor is a server that does nothing but what streams cannot do without (bench/servers/floor.ts).`;

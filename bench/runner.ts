@@ -46,12 +46,10 @@ function pathOf(script: string): string {
   return new URL(script, import.meta.url).pathname;
 }
 
-async function serverOf(peer: Peer, args: string[], { floor, job }: Case): Promise<Command> {
+async function serverOf(peer: Peer, args: string[], { job }: Case): Promise<Command> {
   switch (peer) {
-    case "raw_tcp":
-      return floor === undefined
-        ? deno("servers/raw_tcp.ts", ...args)
-        : deno(`servers/${floor}.ts`, String(job.size));
+    case "floor":
+      return deno("servers/floor.ts", job.mode, String(job.depth), String(job.size));
     case "ws_deno":
       return deno("servers/npm_ws.mjs", NPM_WS, ...args);
     case "ws_node":
