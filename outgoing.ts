@@ -43,6 +43,8 @@ export class Outgoing {
   #exposed = false;
   /** How many messages were given to `stream` and are not framed yet. */
   #queued = 0;
+  /** Whether a message has just been framed and need not wait: its `send` will succeed. */
+  #isTaken = false;
   /** The Close that goes out behind the messages that were sent before it. */
   #lastWords: { code: number; reason: string } | undefined;
   #drained: PromiseWithResolvers<void> | undefined;
@@ -164,6 +166,7 @@ export class Outgoing {
 
   #enqueue(message: AnyMessage): Promise<void> {
     let accepted;
+    this.#isTaken = false;
     try {
       accepted = this.#events.isClosed()
         ? Promise.reject(this.#events.closedError())
@@ -171,7 +174,8 @@ export class Outgoing {
     } catch (error) {
       return Promise.reject(error); // somebody else has locked it
     }
-    accepted.catch(ignore); // a send that nobody awaits must not end the program when the peer goes away
+    // A send that nobody awaits must not end the program when the peer goes away; most can fail no more by now.
+    if (!this.#isTaken) accepted.catch(ignore);
     return accepted;
   }
 
@@ -235,6 +239,7 @@ export class Outgoing {
     this.unframed -= length;
     if (this.#queued === 0 && this.#lastWords !== undefined) this.#sayClose();
     const writing = this.#waitIfFull();
+    this.#isTaken = writing === undefined;
     // The answer to the last message that has arrived leaves at once; what follows it gathers.
     if (writing === undefined) {
       if (this.#events.isAnswer()) this.#wire.flush();

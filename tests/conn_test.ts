@@ -324,6 +324,21 @@ Deno.test("a send that waits is refused when the connection ends, one that nobod
   peer[Symbol.dispose]();
 });
 
+Deno.test("sends that nobody awaits do not end the program when the peer goes away, whatever they wait for", async () => {
+  for (const size of [10, 100_000]) { // most have been framed; only a few have
+    for (const text of [false, true]) {
+      const { peer, conn } = await RawPeer.against("client");
+      const message = text ? "x".repeat(size) : new Uint8Array(size);
+      for (let i = 0; i < 200; i++) void conn.send(message);
+      await new Promise((resolve) => setTimeout(resolve)); // until the stream has started
+      for (let i = 0; i < 200; i++) void conn.send(message);
+      peer[Symbol.dispose]();
+      await conn.finished;
+      await new Promise((resolve) => setTimeout(resolve)); // an unhandled rejection would fail the test here
+    }
+  }
+});
+
 Deno.test("what is sent on a connection that has closed, and nobody awaits, does not end the program", async () => {
   const { server, client } = await pair();
   await finish(client, server);
