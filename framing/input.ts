@@ -28,9 +28,9 @@ export class Input {
   /** `bytes` in other views; made when they are needed, for an idle connection needs none. */
   #decoder: Buffer | undefined;
   #words: Uint32Array | undefined;
-  /** Where the binary messages of one read are copied to, and how much of it is taken. */
+  /** A copy of what was read last, for the binary messages in it, and where in `bytes` it begins. */
   #block: Uint8Array<ArrayBuffer> = NONE;
-  #taken = 0;
+  #blockStart = 0;
   readonly #idle: Uint8Array<ArrayBuffer> = new Uint8Array(IDLE_BUFFER);
   #lastRead = 0;
   #readBefore = 0;
@@ -46,20 +46,17 @@ export class Input {
   }
 
   /**
-   * A copy of `bytes[start..end)`. Many small ones of one read lie side by side in one block: an allocation costs as much
-   * as copying 4 KiB. A long one, or the last, has a buffer of its own.
+   * A copy of `bytes[start..end)`. Many small ones of one read are views of one copy: an allocation costs as much as copying
+   * 4 KiB. A long one, or the last, has a buffer of its own.
    */
   copy(start: number, end: number): Uint8Array<ArrayBuffer> {
-    const length = end - start;
-    if (this.#taken + length > this.#block.length) {
+    if (end > this.#blockStart + this.#block.length) {
       const rest = Math.min(this.end - start, BLOCK);
-      if (rest < 2 * length) return this.bytes.slice(start, end);
-      this.#block = new Uint8Array(rest);
-      this.#taken = 0;
+      if (rest < 2 * (end - start)) return this.bytes.slice(start, end);
+      this.#block = this.bytes.slice(start, start + rest);
+      this.#blockStart = start;
     }
-    const copy = this.#block.subarray(this.#taken, this.#taken += length);
-    copy.set(this.bytes.subarray(start, end));
-    return copy;
+    return new Uint8Array(this.#block.buffer, start - this.#blockStart, end - start);
   }
 
   /** The text of `bytes[start..end)`, which are known to be ASCII. */
@@ -71,6 +68,7 @@ export class Input {
   /** Where the next bytes are to be read into; never empty as long as the decoder leaves less than 1 KiB. */
   space(): Uint8Array {
     this.#block = NONE;
+    this.#blockStart = 0;
     const { length } = this.bytes;
     if (this.end === length && length < LARGE_BUFFER) this.#moveTo(this.#larger());
     else if (length > IDLE_BUFFER && this.end - this.start < IDLE_BUFFER && this.#calm()) {

@@ -297,9 +297,13 @@ export class Rfc6455Protocol implements Protocol {
   #wholeMessage(start: number, end: number): void {
     const input = this.#input;
     const { opcode, maskKey } = this.#header;
+    if (opcode === Opcode.Binary) {
+      const message = input.copy(start, end);
+      if (this.#isServer) applyMask(message, 0, message.length, maskKey);
+      return this.#deliver(message, message.length);
+    }
     // Unmasking touches every byte anyway, and says on the way whether it is ASCII.
     const seen = this.#isServer ? input.unmask(start, end, maskKey) : -1;
-    if (opcode === Opcode.Binary) return this.#deliver(input.copy(start, end), end - start);
     const text = (seen & 0x80808080) === 0
       ? input.ascii(start, end)
       : decodeUtf8(input.bytes.subarray(start, end));

@@ -86,8 +86,27 @@ Deno.test("copies of many small messages of one read share a block, that of the 
   assertEquals(copies.map(({ buffer }) => buffer.byteLength), [
     ...[16384, 16384, 16384], // as much as is shared at most
     30_000,
-    ...[16384, 16384], // there is room in the same block
-    16384,
+    3000, // more than half of what is left
+    ...[1800, 1800], // all that is left
   ]);
+  input.release();
+});
+
+Deno.test("no copy lies in the block of another read", () => {
+  const input = new Input();
+  read(input, IDLE);
+  const random = seeded(14);
+  for (const [before, length] of [[9000, 200], [300, 400], [0, 100], [9100, 50]] as const) {
+    const bytes = randomBytes(random, before + 3 * length);
+    input.space().set(bytes);
+    input.received(bytes.length);
+    input.start += before;
+    for (let i = 0; i < 3; i++) {
+      const copy = input.copy(input.start, input.start + length);
+      const at = before + i * length;
+      assertEquals(copy, bytes.subarray(at, at + length));
+      input.start += length;
+    }
+  }
   input.release();
 });
