@@ -1,6 +1,6 @@
 /** The layers by themselves, in ns a message: `deno task bench:micro`. */
 import { concat } from "@std/bytes";
-import { WsConn } from "../conn.ts";
+import { WsConn, type WsOpening } from "../conn.ts";
 import { MessageDeflate } from "../framing/deflate.ts";
 import { Rfc6455Protocol } from "../framing/mod.ts";
 import { applyMask, nextMaskKey } from "../framing/mask.ts";
@@ -94,7 +94,7 @@ function endless(frame: Uint8Array): Deno.Conn {
 }
 
 const connection = connLimits({ timeout: 0, pingInterval: 0 });
-const conn = new WsConn(endless(encodeFrame(Opcode.Text, bytesOf(message), { maskKey: 1 })), {
+const opening: WsOpening = {
   line: "",
   headers: new Headers(),
   url: new URL("ws://localhost/"),
@@ -102,9 +102,20 @@ const conn = new WsConn(endless(encodeFrame(Opcode.Text, bytesOf(message), { mas
   extensions: "",
   rest: new Uint8Array(0),
   framing: (events) => makeProtocol("rfc6455", "server", events, connection),
-}, connection);
+};
+const request = encodeFrame(Opcode.Text, bytesOf(message), { maskKey: 1 });
+const echo = new WsConn(endless(request), opening, connection);
 Deno.bench(`recv and send ${BATCH} messages, without a socket`, async () => {
-  for (let i = 0; i < BATCH; i++) await conn.send((await conn.recv())!);
+  for (let i = 0; i < BATCH; i++) await echo.send((await echo.recv())!);
+});
+const received = new WsConn(endless(request), opening, connection);
+Deno.bench(`recv ${BATCH} messages, without a socket`, async () => {
+  for (let i = 0; i < BATCH; i++) await received.recv();
+});
+const iterated = new WsConn(endless(request), opening, connection);
+const iterator = iterated[Symbol.asyncIterator]();
+Deno.bench(`iterate over ${BATCH} messages, without a socket`, async () => {
+  for (let i = 0; i < BATCH; i++) await iterator.next();
 });
 
 const reader = new ReadableStream<string>({
