@@ -262,7 +262,7 @@ export class WsConn implements AsyncDisposable {
   [Symbol.asyncIterator](): AsyncIterableIterator<WsMessage> {
     const { incoming } = this.#session;
     let left = false;
-    // what the reader gives is what iteration wants: half the time that a generator around `recv` takes
+    // what the reader gives is what iteration wants; a generator around `recv` takes half as long again
     return {
       next: () => left ? Promise.resolve({ value: undefined, done: true }) : incoming.next(),
       return: () => {
