@@ -55,9 +55,10 @@ export interface Case {
 }
 
 const SERVERS: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "ws_node", "bun"];
-const ALL: readonly Peer[] = [...SERVERS, "floor", "raw_tcp"];
+const SERVERS_AND_TCP: readonly Peer[] = [...SERVERS, "raw_tcp"];
+const ALL: readonly Peer[] = [...SERVERS_AND_TCP, "floor"];
 /** Whom TLS is measured on. */
-const SECURE = ALL.filter((peer) => peer !== "bun" && peer !== "floor");
+const SECURE = SERVERS_AND_TCP.filter((peer) => peer !== "bun");
 const CLIENTS: readonly Peer[] = ["wsconn", "deno_native", "ws_deno", "raw_tcp"];
 
 type Load = [conns: number, depth: number, size: number, type: "text" | "binary"];
@@ -120,7 +121,7 @@ function broadcast(depth: number): Case {
   const title = `${depth} at once to 1,000 connections, 125 B text`;
   return other("One way", `broadcast-${depth}`, title, "broadcast", [1000, depth, 125, "text"], {
     measures: ["rate", "cpu"],
-    peers: ALL.filter((peer) => peer !== "floor"),
+    peers: SERVERS_AND_TCP,
   });
 }
 

@@ -6,12 +6,12 @@
  *
  * Arguments: the mode of the job, its depth, and the length of a message.
  */
+import type { Buffer } from "node:buffer";
 import { writeFrameHeader } from "../../framing/frame.ts";
 import { applyMaskWithin } from "../../framing/mask.ts";
 import { asBuffer, writeUtf8 } from "../../framing/utf8.ts";
-import { acceptKey } from "../../handshake/challenge.ts";
-import { formatHead, HeadReader } from "../../handshake/head.ts";
-import { readHead, sendAtOnce, writeAll } from "../../transport.ts";
+import { writeAll } from "../../transport.ts";
+import { upgrade } from "./upgrade.ts";
 
 const mode = Deno.args[0];
 const [depth, size] = Deno.args.slice(1).map(Number) as [number, number];
@@ -27,24 +27,13 @@ const FIRST_PART = 32;
 
 type Message = string | Uint8Array<ArrayBuffer>;
 
-async function upgrade(conn: Deno.Conn): Promise<void> {
-  const reader = new HeadReader();
-  await readHead(conn, reader);
-  const head: [string, string][] = [
-    ["Upgrade", "websocket"],
-    ["Connection", "Upgrade"],
-    ["Sec-WebSocket-Accept", acceptKey(reader.request().headers.get("sec-websocket-key")!)],
-  ];
-  await writeAll(conn, formatHead("HTTP/1.1 101 Switching Protocols", head));
-}
-
 /** The way in: what has been read, as messages. */
 class Source implements UnderlyingDefaultSource<Message> {
   readonly #conn: Deno.Conn;
   readonly #sink: Sink;
-  #bytes = new Uint8Array(BUFFER);
-  #words = new Uint32Array(this.#bytes.buffer, 0, BUFFER >> 2);
-  #buffer = asBuffer(this.#bytes);
+  #bytes!: Uint8Array<ArrayBuffer>;
+  #words!: Uint32Array;
+  #buffer!: Buffer;
   #start = 0;
   #end = 0;
   /** All that was read last, for the binary messages in it: one copy rather than one for each. */
@@ -54,6 +43,15 @@ class Source implements UnderlyingDefaultSource<Message> {
   constructor(conn: Deno.Conn, sink: Sink) {
     this.#conn = conn;
     this.#sink = sink;
+    this.#renew();
+  }
+
+  /** Reads into another buffer from now on. */
+  #renew(): void {
+    this.#bytes = new Uint8Array(BUFFER);
+    this.#words = new Uint32Array(this.#bytes.buffer, 0, BUFFER >> 2);
+    this.#buffer = asBuffer(this.#bytes);
+    this.#start = this.#end = 0;
   }
 
   async pull(controller: ReadableStreamDefaultController<Message>): Promise<void> {
@@ -94,21 +92,14 @@ class Source implements UnderlyingDefaultSource<Message> {
     this.#start = end;
     if (isText || isLarge) {
       applyMaskWithin(bytes, this.#words, at, end, key);
-      return isText ? this.#buffer.toString("latin1", at, end) : this.#giveAway();
+      if (isText) return this.#buffer.toString("latin1", at, end);
+      this.#renew(); // this one is given away
+      return bytes;
     }
     const copy = this.#copy ??= bytes.slice(0, this.#end);
     this.#copyWords ??= new Uint32Array(copy.buffer, 0, copy.length >> 2);
     applyMaskWithin(copy, this.#copyWords, at, end, key);
     return copy.subarray(at, end);
-  }
-
-  #giveAway(): Message {
-    const bytes = this.#bytes;
-    this.#bytes = new Uint8Array(BUFFER);
-    this.#words = new Uint32Array(this.#bytes.buffer, 0, BUFFER >> 2);
-    this.#buffer = asBuffer(this.#bytes);
-    this.#start = this.#end = 0;
-    return bytes;
   }
 }
 
@@ -176,7 +167,6 @@ class Sink implements UnderlyingSink<Message> {
 }
 
 async function serve(conn: Deno.Conn): Promise<void> {
-  sendAtOnce(conn);
   await upgrade(conn);
   const sink = new Sink(conn);
   const reader = new ReadableStream(new Source(conn, sink), { ...BYTES, highWaterMark: 0 })

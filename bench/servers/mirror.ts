@@ -2,11 +2,10 @@
  * What clients are measured against: mirror.ts SIZE TYPE. It counts the bytes of the messages that come, which all have
  * this size, and answers with frames made in advance: it has less to do than any client.
  */
-import { formatHead, HeadReader } from "../../handshake/head.ts";
-import { acceptKey } from "../../handshake/challenge.ts";
-import { readHead, writeAll } from "../../transport.ts";
+import { writeAll } from "../../transport.ts";
 import type { Job } from "../job.ts";
 import { replies, requests } from "../load/socket.ts";
+import { upgrade } from "./upgrade.ts";
 
 const job = { size: Number(Deno.args[0]), type: Deno.args[1] } as Job;
 const buffer = 1 << 18;
@@ -14,16 +13,7 @@ const { each } = requests(job, 1);
 const reply = replies(job, Math.ceil(buffer / each) + 1);
 
 async function mirror(conn: Deno.TcpConn): Promise<void> {
-  conn.setNoDelay();
-  const reader = new HeadReader();
-  await readHead(conn, reader);
-  const key = reader.request().headers.get("sec-websocket-key")!;
-  const head: [string, string][] = [
-    ["Upgrade", "websocket"],
-    ["Connection", "Upgrade"],
-    ["Sec-WebSocket-Accept", acceptKey(key)],
-  ];
-  await writeAll(conn, formatHead("HTTP/1.1 101 Switching Protocols", head));
+  await upgrade(conn);
   const bytes = new Uint8Array(buffer);
   let partial = 0; // a client waits for the head
   for (let length; (length = await conn.read(bytes)) !== null;) {
