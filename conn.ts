@@ -262,12 +262,13 @@ export class WsConn implements AsyncDisposable {
   [Symbol.asyncIterator](): AsyncIterableIterator<WsMessage> {
     const { incoming } = this.#session;
     let left = false;
+    const over = () => Promise.resolve({ value: undefined, done: true } as const);
     // what the reader gives is what iteration wants; a generator around `recv` takes half as long again
     return {
-      next: () => left ? Promise.resolve({ value: undefined, done: true }) : incoming.next(),
+      next: () => left ? over() : incoming.next(),
       return: () => {
         left = true;
-        return Promise.resolve({ value: undefined, done: true });
+        return over();
       },
       [Symbol.asyncIterator]() {
         return this;

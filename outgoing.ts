@@ -239,9 +239,9 @@ export class Outgoing {
     this.unframed -= length;
     if (this.#queued === 0 && this.#lastWords !== undefined) this.#sayClose();
     const writing = this.#waitIfFull();
-    this.#isTaken = writing === undefined;
     // The answer to the last message that has arrived leaves at once; what follows it gathers.
     if (writing === undefined) {
+      this.#isTaken = true;
       if (this.#events.isAnswer()) this.#wire.flush();
       else this.#wire.gather();
     }

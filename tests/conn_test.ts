@@ -7,14 +7,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { toText } from "@std/streams";
-import {
-  isOpenWsConn,
-  isWsConn,
-  type WsConn,
-  WsConnectionClosed,
-  type WsMessage,
-  WsProtocolError,
-} from "../mod.ts";
+import { isOpenWsConn, isWsConn, type WsConn, WsConnectionClosed, type WsMessage } from "../mod.ts";
 import { encodeClose, Opcode } from "../framing/mod.ts";
 import { randomBytes, seeded } from "./helpers/bytes.ts";
 import { pair, RawPeer } from "./helpers/sockets.ts";
@@ -147,57 +140,6 @@ Deno.test("closing writable closes with 1000, aborting it with 1011, cancelling 
   assertEquals(await cancelling.server.recv(), "sent before");
   assertEquals(await cancelling.server.recv(), null);
   assertEquals((await cancelling.server.finished).code, 1000);
-});
-
-Deno.test("leaving an iteration leaves the connection open", async () => {
-  const { server, client } = await pair();
-  for (let i = 0; i < 3; i++) await client.send(`${i}`);
-  for await (const message of server) if (message === "0") break;
-  assertEquals(await server.recv(), "1");
-  for await (const message of server) {
-    assertEquals(message, "2");
-    break;
-  }
-  await finish(client, server);
-});
-
-Deno.test("iterators and recv take turns; an iterator that was left has no more; each ends with the connection", async () => {
-  const { server, client } = await pair();
-  const [left, other] = [server[Symbol.asyncIterator](), server[Symbol.asyncIterator]()];
-  const asked = [left.next(), server.recv(), other.next()];
-  for (const text of ["a", "b", "c", "d"]) await client.send(text);
-  assertEquals(await Promise.all(asked), [
-    { value: "a", done: false },
-    "b",
-    { value: "c", done: false },
-  ]);
-  const over = { value: undefined, done: true } as const;
-  assertEquals(await left.return?.(), over);
-  assertEquals(await left.next(), over);
-  assertEquals(await other.next(), { value: "d", done: false });
-
-  const waiting = [other.next(), server.recv()];
-  await client.close();
-  assertEquals(await Promise.all(waiting), [over, null]);
-  assertEquals(await other.next(), over);
-  await finish(client, server);
-});
-
-Deno.test("an iteration throws as recv does, behind the messages before", async () => {
-  const { peer, conn } = await RawPeer.against("client");
-  await peer.write(peer.frame(Opcode.Text, "fine"));
-  await peer.write(peer.frame(3, "x"));
-  const received: WsMessage[] = [];
-  await assertRejects(
-    async () => {
-      for await (const message of conn) received.push(message);
-    },
-    WsProtocolError,
-    "Opcode 3 is reserved",
-  );
-  assertEquals(received, ["fine"]);
-  peer.conn.close();
-  await conn.finished;
 });
 
 Deno.test("ping gives the round-trip time; one Pong answers the Pings before it", async () => {
