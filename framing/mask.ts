@@ -1,5 +1,9 @@
+import { maskBlocks } from "./mask_simd.ts";
+
 /** A masking key is held as a number, its first byte in the lowest eight bits. */
 
+/** From this length on the way to {@linkcode maskBlocks} and back is worth it (`deno task bench:micro`). */
+const BLOCKS_FROM = 1024;
 /** From this length on a view of 32-bit words is worth its 23 ns (`deno task bench:micro`). */
 const WORDS_FROM = 48;
 
@@ -24,7 +28,9 @@ const WORDS_FROM = 48;
  * ```
  */
 export function applyMask(bytes: Uint8Array, start: number, end: number, key: number): number {
-  if (end - start < WORDS_FROM) return maskBytes(bytes, start, end, key);
+  const length = end - start;
+  if (length < WORDS_FROM) return maskBytes(bytes, start, end, key);
+  if (length >= BLOCKS_FROM) return maskLong(bytes, start, end, key);
   const aligned = start + (-(bytes.byteOffset + start) & 3);
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset + aligned, end - aligned >> 2);
   const seen = maskBytes(bytes, start, aligned, key);
@@ -41,12 +47,18 @@ export function applyMaskWithin(
   end: number,
   key: number,
 ): number {
+  if (end - start >= BLOCKS_FROM) return maskLong(bytes, start, end, key);
   const first = start + 3 >> 2;
   const last = end >> 2;
   if (last <= first) return maskBytes(bytes, start, end, key);
   const seen = maskBytes(bytes, start, first << 2, key);
   key = rotateKey(key, (first << 2) - start);
   return seen | maskWords(words, first, last, key) | maskBytes(bytes, last << 2, end, key);
+}
+
+function maskLong(bytes: Uint8Array, start: number, end: number, key: number): number {
+  const seen = maskBlocks(bytes, start, end, key);
+  return seen | maskBytes(bytes, end - (end - start) % 16, end, key);
 }
 
 /** Every machine that Deno runs on is little-endian, so the key needs no swapping. */

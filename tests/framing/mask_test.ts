@@ -1,6 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import wabt from "npm:wabt@1.0.39"; // assembles WebAssembly
 import { applyMask, nextMaskKey } from "../../framing/mod.ts";
 import { applyMaskWithin, rotateKey } from "../../framing/mask.ts";
+import { PROGRAM } from "../../framing/mask_simd.ts";
 import { randomBytes, seeded } from "../helpers/bytes.ts";
 
 /** RFC 6455 §5.3, to the letter. */
@@ -11,7 +13,8 @@ function maskedByTheBook(payload: Uint8Array, key: number): Uint8Array {
 
 Deno.test("RFC 6455 §5.3: every length, at every alignment, is masked as by the book", () => {
   const random = seeded(2);
-  for (const length of [...Array(140).keys(), 1000, 1023, 4096, 65535]) {
+  const long = [1000, 1023, 1024, 1031, 1040, 4096, 65535, 65536, 65537, 65552, 200_003];
+  for (const length of [...Array(140).keys(), ...long]) {
     for (let offset = 0; offset < 8; offset++) {
       const key = random(2 ** 32);
       const buffer = randomBytes(random, offset + length + 5);
@@ -32,6 +35,28 @@ Deno.test("RFC 6455 §5.3: every length, at every alignment, is masked as by the
       assertEquals(other.subarray(0, buffer.length), expected);
     }
   }
+});
+
+Deno.test("one character that is not ASCII is noticed, wherever it stands", () => {
+  for (const length of [1, 5, 60, 1024, 1047, 65536 + 40]) {
+    const key = 0xf1_02_e3_84;
+    const ascii = new Uint8Array(length).fill(0x41);
+    assertEquals(applyMask(maskedByTheBook(ascii, key), 0, length, key) & 0x80808080, 0);
+    for (const at of [0, length >> 1, length - 1]) {
+      const text = ascii.slice();
+      text[at] = 0xc3;
+      assert((applyMask(maskedByTheBook(text, key), 0, length, key) & 0x80808080) !== 0);
+    }
+  }
+});
+
+Deno.test("the program that masks long payloads is mask.wat, assembled", async () => {
+  const source = await Deno.readTextFile(new URL("../../framing/mask.wat", import.meta.url));
+  const { parseWat } = await wabt();
+  const module = parseWat("mask.wat", source, { simd: true });
+  const { buffer } = module.toBinary({});
+  module.destroy();
+  assertEquals(Uint8Array.from(atob(PROGRAM), (char) => char.charCodeAt(0)), buffer);
 });
 
 Deno.test("masking can be interrupted anywhere and goes on with the rotated key", () => {
