@@ -52,8 +52,8 @@ export class Input {
   copy(start: number, end: number): Uint8Array<ArrayBuffer> {
     if (end > this.#blockStart + this.#block.length) {
       const rest = Math.min(this.end - start, BLOCK);
-      if (rest < 2 * (end - start)) return this.bytes.slice(start, end);
-      this.#block = this.bytes.slice(start, start + rest);
+      if (rest < 2 * (end - start)) return new Uint8Array(this.bytes.subarray(start, end));
+      this.#block = new Uint8Array(this.bytes.subarray(start, start + rest));
       this.#blockStart = start;
     }
     return new Uint8Array(this.#block.buffer, start - this.#blockStart, end - start);
