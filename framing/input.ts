@@ -8,7 +8,7 @@ const IDLE_BUFFER = 1024;
 /** Up to so many large buffers in use, a connection keeps its own through a pause. */
 const PLENTY = 128;
 /** The longest block that small binary messages share, and so the most that one of them can keep from being freed. */
-const BLOCK = 16 * 1024;
+const BLOCK = 32 * 1024;
 
 const NONE = new Uint8Array(0);
 

@@ -4,7 +4,7 @@ import { decodeUtf8, Utf8Validator } from "./utf8.ts";
 /**
  * A whole message: text, or bytes ({@link https://www.rfc-editor.org/rfc/rfc6455#section-5.6 | RFC 6455 §5.6}).
  *
- * The bytes of small messages that arrived together lie in one `ArrayBuffer` of up to 16 KiB, as those of Node's buffers do:
+ * The bytes of small messages that arrived together lie in one `ArrayBuffer` of up to 32 KiB, as those of Node's buffers do:
  * keep or transfer a copy (`message.slice()`) if that matters.
  */
 export type WsMessage = string | Uint8Array;
