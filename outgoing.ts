@@ -4,7 +4,7 @@ import { assertMessage, isMessage } from "./framing/message.ts";
 import { decodeUtf8 } from "./framing/utf8.ts";
 import { OutgoingMessage, type WsMessageSource } from "./outgoing_message.ts";
 import { type Protocol, SharedMessage, type WsMessage, type WsMessageType } from "./framing/mod.ts";
-import { HIGH_WATER, weigh } from "./queue.ts";
+import { HIGH_WATER, MESSAGE_WEIGHT } from "./queue.ts";
 import type { Wire } from "./wire.ts";
 
 /** What {@linkcode Outgoing} asks and tells the connection it belongs to. */
@@ -76,10 +76,12 @@ export class Outgoing {
       highWaterMark: HIGH_WATER,
       size: (message) => {
         this.#queued++;
-        const isWhole = isMessage(message) || message instanceof SharedMessage;
-        if (!isWhole) return 1; // a message in pieces, or refused when its turn comes
-        this.unframed += message.length;
-        return weigh(message);
+        if (!isMessage(message) && !(message instanceof SharedMessage)) {
+          return 1; // a message in pieces, or refused when its turn comes
+        }
+        const { length } = message;
+        this.unframed += length;
+        return length + MESSAGE_WEIGHT;
       },
     });
   }
