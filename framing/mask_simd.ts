@@ -7,6 +7,8 @@ const PAGE = 64 * 1024;
 
 interface Program {
   memory: Uint8Array;
+  /** As much of `memory` as was used last: of many messages of one length, each spares a view. */
+  used: Uint8Array;
   mask(length: number, key: number): number;
 }
 
@@ -14,13 +16,10 @@ let program: Program | undefined;
 
 /** Made by the first long payload: it takes half a millisecond. */
 function instantiate(): Program {
-  const bytes = Uint8Array.from(atob(PROGRAM), (char) => char.charCodeAt(0));
-  const module = new WebAssembly.Module(bytes);
-  const { memory, mask } = new WebAssembly.Instance(module).exports;
-  return {
-    memory: new Uint8Array((memory as WebAssembly.Memory).buffer),
-    mask: mask as Program["mask"],
-  };
+  const code = Uint8Array.from(atob(PROGRAM), (char) => char.charCodeAt(0));
+  const { memory, mask } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports;
+  const bytes = new Uint8Array((memory as WebAssembly.Memory).buffer);
+  return { memory: bytes, used: bytes, mask: mask as Program["mask"] };
 }
 
 /**
@@ -30,14 +29,16 @@ function instantiate(): Program {
  * @returns 0 if the result is ASCII, and otherwise 0x80.
  */
 export function maskBlocks(bytes: Uint8Array, start: number, end: number, key: number): number {
-  const { memory, mask } = program ??= instantiate();
+  program ??= instantiate();
+  const { memory, mask } = program;
   let seen = 0;
   for (let at = start; end - at >= 16;) {
     const length = Math.min(end - at, PAGE) & ~15;
     const part = bytes.subarray(at, at + length);
     memory.set(part);
     if (mask(length, key) !== 0) seen = 0x80;
-    part.set(memory.subarray(0, length));
+    if (program.used.length !== length) program.used = memory.subarray(0, length);
+    part.set(program.used);
     at += length;
   }
   return seen;
