@@ -41,7 +41,7 @@ export type Result = Partial<Record<Measure, number>> & {
   heldUp?: boolean;
 };
 
-/** How long to wait, in seconds, before measuring: until V8 has compiled what runs, which takes up to a second. */
+/** How long to wait, in seconds, before measuring: until V8 has compiled most of what runs. */
 export function warmUp(seconds: number): number {
-  return Math.min(1, 2 * seconds);
+  return Math.min(1.5, 3 * seconds);
 }
