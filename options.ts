@@ -105,7 +105,16 @@ export async function makeDeflate(
     noContextTakeover: agreed.clientNoContextTakeover,
   };
   const [outgoing, incoming] = role === "server" ? [server, client] : [client, server];
-  return new MessageDeflate({ ...settings, outgoing, incoming });
+  return new MessageDeflate({ ...settings, outgoing, incoming, pause: afterOthers });
+}
+
+/**
+ * Calls `goOn` when the other connections have had their turn; returns how to call that off. It takes a timer: as long as
+ * `setImmediate` keeps Deno's event loop from waiting, it looks for I/O in every 61st turn only.
+ */
+export function afterOthers(goOn: () => void): () => void {
+  const timer = setTimeout(goOn, 0);
+  return () => clearTimeout(timer);
 }
 
 /** The protocol of a new connection. */

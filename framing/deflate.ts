@@ -27,10 +27,7 @@ import { WsProtocolError } from "./error.ts";
 
 /** What is taken off the end of a compressed message, and put back before it is inflated (RFC 7692 §7.2.1–2). */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
-/**
- * zlib works in this thread: after so many bytes of input or output the other connections have their turn. That takes a
- * timer: as long as `setImmediate` keeps Deno's event loop from waiting, it looks for I/O in every 61st turn only.
- */
+/** zlib works in this thread: after so many bytes of input or output it pauses. */
 const DEFLATE_SLICE = 256 * 1024;
 const INFLATE_SLICE = 1024 * 1024;
 /** What a message counts besides what it inflates to, and what a zlib stream does that has to be made for a part of it. */
@@ -56,7 +53,19 @@ export interface MessageDeflateOptions {
   level?: number | undefined;
   /** zlib's memory level, 1–9. Default: 8. */
   memLevel?: number | undefined;
+  /**
+   * Is called when zlib has worked for so long that others should have their turn: is to call `goOn` once, when they have
+   * had it, and returns how to call that off, which may be too late. Default: zlib goes on at once.
+   */
+  pause?: ((goOn: () => void) => () => void) | undefined;
 }
+
+type Pause = NonNullable<MessageDeflateOptions["pause"]>;
+
+const noPause: Pause = (goOn) => {
+  goOn();
+  return () => {};
+};
 
 /**
  * Both directions of permessage-deflate on one connection, as they were agreed on. zlib's memory is taken with the first
@@ -93,7 +102,7 @@ export class MessageDeflate {
   constructor(options: MessageDeflateOptions = {}) {
     this.threshold = options.threshold ?? 1024;
     this.deflater = new Deflater(options);
-    this.inflater = new Inflater(options.incoming ?? {});
+    this.inflater = new Inflater(options.incoming ?? {}, options.pause ?? noPause);
   }
 }
 
@@ -125,13 +134,15 @@ export class Deflater {
   readonly #pieces: Uint8Array[] = [];
   /** Fails the call that waits. */
   #fail: ((error: Error) => void) | undefined;
-  /** How much has been done since the others had their turn, and what waits for that. */
+  /** How much has been done since the last pause, and how to call off what comes after it. */
   #slice = 0;
-  #rest: ReturnType<typeof setTimeout> | undefined;
+  #callOff: (() => void) | undefined;
+  readonly #pause: Pause;
 
   /** Use {@linkcode MessageDeflate}. */
   constructor(options: MessageDeflateOptions) {
     this.#options = options;
+    this.#pause = options.pause ?? noPause;
     const { outgoing, level = constants.Z_DEFAULT_COMPRESSION, memLevel = 8 } = options;
     // zlib makes 9 of 8, and then looks back no further than 250 bytes
     const { windowBits = 15, noContextTakeover } = outgoing ?? {};
@@ -169,7 +180,7 @@ export class Deflater {
     let at = 0;
     for (let end; (end = at + DEFLATE_SLICE - this.#slice) < bytes.length; at = end) {
       await this.#orFail((done) => stream.write(bytes.subarray(at, end), done));
-      await this.#orFail((done) => this.#rest = setTimeout(done, 0));
+      await this.#orFail((done) => this.#callOff = this.#pause(done));
       this.#slice = 0;
     }
     this.#slice += bytes.length - at;
@@ -187,7 +198,7 @@ export class Deflater {
   destroy(): void {
     this.#stream?.destroy();
     this.#stream = undefined;
-    clearTimeout(this.#rest);
+    this.#callOff?.();
     this.#fail?.(new Error("The deflater was destroyed"));
   }
 
@@ -250,13 +261,15 @@ export class Inflater {
   #held = false;
   /** Whether zlib has worked off the input; some output may still wait to be taken. */
   #flushed = false;
-  /** How much has been done since the others had their turn, and what waits for that. */
+  /** How much has been done since the last pause, and how to call off what comes after it. */
   #slice = 0;
-  #rest: ReturnType<typeof setTimeout> | undefined;
+  #callOff: (() => void) | undefined;
+  readonly #pause: Pause;
 
   /** Use {@linkcode MessageDeflate}. */
-  constructor(options: DeflateDirection) {
+  constructor(options: DeflateDirection, pause: (goOn: () => void) => () => void) {
     this.#options = options;
+    this.#pause = pause;
   }
 
   /**
@@ -289,7 +302,7 @@ export class Inflater {
     const stream = this.#stream;
     this.#stream = undefined;
     this.#held = this.#flushed = this.#begun = false;
-    clearTimeout(this.#rest);
+    this.#callOff?.();
     stream?.destroy();
   }
 
@@ -329,16 +342,20 @@ export class Inflater {
     else if (this.#allTaken(stream)) this.#allOut(stream);
     else if (this.#slice >= INFLATE_SLICE) {
       stream.pause();
-      this.#inTurn(() => !this.#held && stream.resume());
+      this.#inTurn(() => {});
     }
   }
 
-  /** Goes on: at once, or when so much has been done that the others have their turn first. */
+  /** Goes on: at once, or after a pause if much has been done. */
   #inTurn(act: () => void): void {
     if (this.#slice < INFLATE_SLICE) return act();
     this.#slice = 0;
-    clearTimeout(this.#rest);
-    this.#rest = setTimeout(act, 0);
+    this.#callOff?.();
+    this.#callOff = this.#pause(() => {
+      // whichever pause it is: one that is called off may have been what a paused stream waited for
+      if (!this.#held) this.#stream?.resume();
+      act();
+    });
   }
 
   /** Whether all output has been taken. */

@@ -10,6 +10,7 @@ import {
   type Role,
 } from "../../framing/mod.ts";
 import { applyMask } from "../../framing/mask.ts";
+import { afterOthers } from "../../options.ts";
 import { unhex } from "./bytes.ts";
 import { Side } from "./protocol.ts";
 
@@ -87,7 +88,7 @@ export class DeflateSide implements Disposable {
     options: MessageDeflateOptions = {},
     limits: Partial<ProtocolLimits> = {},
   ) {
-    this.deflate = new MessageDeflate(options);
+    this.deflate = new MessageDeflate({ pause: afterOthers, ...options }); // as connections do
     this.side = new Side((events) =>
       new Rfc6455Protocol(
         role,
