@@ -52,11 +52,16 @@ export class Input {
   copy(start: number, end: number): Uint8Array<ArrayBuffer> {
     if (end > this.#blockStart + this.#block.length) {
       const rest = Math.min(this.end - start, BLOCK);
-      if (rest < 2 * (end - start)) return new Uint8Array(this.bytes.subarray(start, end));
-      this.#block = new Uint8Array(this.bytes.subarray(start, start + rest));
+      if (rest < 2 * (end - start)) return this.#slice(start, end);
+      this.#block = this.#slice(start, start + rest);
       this.#blockStart = start;
     }
     return new Uint8Array(this.#block.buffer, start - this.#blockStart, end - start);
+  }
+
+  /** As `bytes.slice`, which would clear the memory before it copies. */
+  #slice(start: number, end: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.bytes.subarray(start, end));
   }
 
   /** The text of `bytes[start..end)`, which are known to be ASCII. */

@@ -1,4 +1,4 @@
-import { maskBlocks } from "./mask_simd.ts";
+import { maskBlocks, type MaskProgram, maskProgram } from "./mask_simd.ts";
 
 /** A masking key is held as a number, its first byte in the lowest eight bits. */
 
@@ -15,7 +15,7 @@ const WORDS_FROM = 48;
  * @param start Where the payload begins.
  * @param end Where it ends.
  * @param key The masking key, its first byte in the lowest eight bits.
- * @returns All resulting bytes ORed: below 0x80 in every octet if and only if the payload is ASCII.
+ * @returns A number below 0x80 in every octet if and only if the result is ASCII.
  *
  * @example The masked "Hello" of RFC 6455 §5.7
  * ```ts
@@ -30,7 +30,8 @@ const WORDS_FROM = 48;
 export function applyMask(bytes: Uint8Array, start: number, end: number, key: number): number {
   const length = end - start;
   if (length < WORDS_FROM) return maskBytes(bytes, start, end, key);
-  if (length >= BLOCKS_FROM) return maskLong(bytes, start, end, key);
+  const program = length >= BLOCKS_FROM && maskProgram();
+  if (program) return maskLong(program, bytes, start, end, key);
   const aligned = start + (-(bytes.byteOffset + start) & 3);
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset + aligned, end - aligned >> 2);
   const seen = maskBytes(bytes, start, aligned, key);
@@ -47,7 +48,8 @@ export function applyMaskWithin(
   end: number,
   key: number,
 ): number {
-  if (end - start >= BLOCKS_FROM) return maskLong(bytes, start, end, key);
+  const program = end - start >= BLOCKS_FROM && maskProgram();
+  if (program) return maskLong(program, bytes, start, end, key);
   const first = start + 3 >> 2;
   const last = end >> 2;
   if (last <= first) return maskBytes(bytes, start, end, key);
@@ -56,8 +58,14 @@ export function applyMaskWithin(
   return seen | maskWords(words, first, last, key) | maskBytes(bytes, last << 2, end, key);
 }
 
-function maskLong(bytes: Uint8Array, start: number, end: number, key: number): number {
-  const seen = maskBlocks(bytes, start, end, key);
+function maskLong(
+  program: MaskProgram,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  key: number,
+): number {
+  const seen = maskBlocks(program, bytes, start, end, key);
   return seen | maskBytes(bytes, end - (end - start) % 16, end, key);
 }
 

@@ -5,21 +5,31 @@ export const PROGRAM = "AGFzbQEAAAABBwFgAn9/AX8DAgEABQMBAAEHEQIGbWVtb3J5AgAEbWFz
 /** What the program masks at once: its memory. */
 const PAGE = 64 * 1024;
 
-interface Program {
+/** What masks: mask.wat, at work. */
+export interface MaskProgram {
   memory: Uint8Array;
-  /** As much of `memory` as was used last: of many messages of one length, each spares a view. */
-  used: Uint8Array;
+  /** The part of `memory` that was used last: of many messages of one length, each spares a view. */
+  lastPart: Uint8Array;
   mask(length: number, key: number): number;
 }
 
-let program: Program | undefined;
+/** `false` where there is no WebAssembly, as with `--v8-flags=--jitless`, or no memory for it. */
+let program: MaskProgram | false | undefined;
 
-/** Made by the first long payload: it takes half a millisecond. */
-function instantiate(): Program {
-  const code = Uint8Array.from(atob(PROGRAM), (char) => char.charCodeAt(0));
-  const { memory, mask } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports;
-  const bytes = new Uint8Array((memory as WebAssembly.Memory).buffer);
-  return { memory: bytes, used: bytes, mask: mask as Program["mask"] };
+function instantiate(): MaskProgram | false {
+  try {
+    const code = Uint8Array.from(atob(PROGRAM), (char) => char.charCodeAt(0));
+    const { memory, mask } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports;
+    const bytes = new Uint8Array((memory as WebAssembly.Memory).buffer);
+    return { memory: bytes, lastPart: bytes, mask: mask as MaskProgram["mask"] };
+  } catch {
+    return false;
+  }
+}
+
+/** The program; made by the first long payload, for it takes half a millisecond. */
+export function maskProgram(): MaskProgram | false {
+  return program ??= instantiate();
 }
 
 /**
@@ -28,8 +38,13 @@ function instantiate(): Program {
  *
  * @returns 0 if the result is ASCII, and otherwise 0x80.
  */
-export function maskBlocks(bytes: Uint8Array, start: number, end: number, key: number): number {
-  program ??= instantiate();
+export function maskBlocks(
+  program: MaskProgram,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  key: number,
+): number {
   const { memory, mask } = program;
   let seen = 0;
   for (let at = start; end - at >= 16;) {
@@ -37,8 +52,8 @@ export function maskBlocks(bytes: Uint8Array, start: number, end: number, key: n
     const part = bytes.subarray(at, at + length);
     memory.set(part);
     if (mask(length, key) !== 0) seen = 0x80;
-    if (program.used.length !== length) program.used = memory.subarray(0, length);
-    part.set(program.used);
+    if (program.lastPart.length !== length) program.lastPart = memory.subarray(0, length);
+    part.set(program.lastPart);
     at += length;
   }
   return seen;

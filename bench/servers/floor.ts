@@ -96,7 +96,7 @@ class Source implements UnderlyingDefaultSource<Message> {
       this.#renew(); // this one is given away
       return bytes;
     }
-    const copy = this.#copy ??= bytes.slice(0, this.#end);
+    const copy = this.#copy ??= new Uint8Array(bytes.subarray(0, this.#end));
     this.#copyWords ??= new Uint32Array(copy.buffer, 0, copy.length >> 2);
     applyMaskWithin(copy, this.#copyWords, at, end, key);
     return copy.subarray(at, end);
