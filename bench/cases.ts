@@ -155,6 +155,7 @@ export const CASES: readonly Case[] = [
   echo("Client", [64, 1, 125, "text"]),
   echo("Client", [64, 16, 1024, "binary"]),
   echo("Client", [1, 4, 1 << 16, "binary"]),
+  echo("Client", [1, 1, 1 << 24, "binary"], { measures: ["mb", "peak", "cpu"] }),
   other("One way", "sink", "one way in, 32 B text", "sink", [1, 1, 32, "text"], {
     ...RATE,
     peers: [...SERVERS, "floor"],
