@@ -33,8 +33,8 @@ export function maskProgram(): MaskProgram | false {
 }
 
 /**
- * Masks `bytes[start..end)` but for the last `(end - start) % 16` of them, 128 bits at a time, where JavaScript does 32. Two
- * thirds of the time are the way into the program's memory and back; yet from 1 KiB on it is faster.
+ * Masks `bytes[start..end)` but for the last `(end - start) % 16` of them, 128 bits at a time, where JavaScript does 32. About
+ * half of the time is the way into the program's memory and back; yet from 1 KiB on it is faster.
  *
  * @returns 0 if the result is ASCII, and otherwise 0x80.
  */
