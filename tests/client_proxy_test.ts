@@ -8,13 +8,12 @@ import {
   WsHandshakeError,
   wsServe,
 } from "../mod.ts";
-import { seeded, splits } from "./helpers/bytes.ts";
+import { bytesOf, seeded, splits } from "./helpers/bytes.ts";
 import { certs } from "./helpers/certs.ts";
 import { demandingServer } from "./helpers/demanding.ts";
 import { ConnectProxy, type ProxyOptions } from "./helpers/proxy.ts";
 import { LOCAL } from "./helpers/sockets.ts";
 
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 const trusted = { caCerts: [certs.ca] };
 
 /** An echo server; tells each client first which headers it came with. */

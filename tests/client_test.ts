@@ -2,11 +2,9 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import { wsAccept, wsConnect, WsHandshakeError, wsServe } from "../mod.ts";
 import { certs } from "./helpers/certs.ts";
 import { LOCAL } from "./helpers/sockets.ts";
-import { seeded, splits } from "./helpers/bytes.ts";
+import { bytesOf, seeded, splits } from "./helpers/bytes.ts";
 import { HeadReader } from "../handshake/head.ts";
 import { readHead } from "../transport.ts";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 /** A server that reads one request and answers with these bytes, piece by piece. */
 async function answering(

@@ -1,11 +1,7 @@
 /** Connections on which nothing arrives: they are pinged, and in the end closed. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { type WsConn, wsConnect, wsServe } from "../mod.ts";
-import { LOCAL, pair, RawPeer } from "./helpers/sockets.ts";
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
+import { wsConnect, wsServe } from "../mod.ts";
+import { echo, LOCAL, pair, RawPeer } from "./helpers/sockets.ts";
 
 for (const role of ["server", "client"] as const) {
   Deno.test(`timeout: ${role} closes a connection on which nothing arrives, and no other`, async () => {

@@ -14,7 +14,6 @@ import {
   isWsUrl,
   type Version,
   wsAccept,
-  type WsConn,
   wsConnect,
   WsConnectionLost,
   WsHandshakeError,
@@ -23,15 +22,9 @@ import {
 } from "../mod.ts";
 import { readAtLeast } from "../transport.ts";
 import { certs } from "./helpers/certs.ts";
-import { unhex } from "./helpers/bytes.ts";
+import { bytesOf, unhex } from "./helpers/bytes.ts";
 import { MemoryListener } from "../testing.ts";
-import { LOCAL, pair, RawPeer } from "./helpers/sockets.ts";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
+import { echo, LOCAL, pair, RawPeer } from "./helpers/sockets.ts";
 
 const ALL: Version[] = ["rfc6455", "hixie-76", "hixie-75"];
 

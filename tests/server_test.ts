@@ -20,13 +20,8 @@ import { encodeClose, encodeFrame, Opcode } from "../framing/mod.ts";
 import { HeadReader } from "../handshake/head.ts";
 import { readHead } from "../transport.ts";
 import { certs } from "./helpers/certs.ts";
-import { LOCAL, RawPeer } from "./helpers/sockets.ts";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
+import { echo, LOCAL, RawPeer } from "./helpers/sockets.ts";
+import { bytesOf } from "./helpers/bytes.ts";
 
 /** Sends these bytes and reads all that comes back. */
 async function ask(addr: Deno.Addr, bytes: string | Uint8Array, closeWrite = false) {

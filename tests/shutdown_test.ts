@@ -1,14 +1,9 @@
 /** The end of a server. */
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type WsConn, wsConnect, wsServe } from "../mod.ts";
+import { wsConnect, wsServe } from "../mod.ts";
 import { encodeClose } from "../framing/mod.ts";
-import { LOCAL, RawPeer } from "./helpers/sockets.ts";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
+import { echo, LOCAL, RawPeer } from "./helpers/sockets.ts";
+import { bytesOf } from "./helpers/bytes.ts";
 
 Deno.test("shutdown: stops accepting, tells every client 1001, waits for the handlers", async () => {
   let ended = 0;

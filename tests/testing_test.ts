@@ -1,15 +1,12 @@
 /** Connections in memory: what `@wsconn/ws/testing` gives behaves as TCP does, and needs no permission. */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { toBytes } from "@std/streams/unstable-to-bytes";
-import { type WsConn, wsConnect, WsConnectionLost, WsHandshakeError, wsServe } from "../mod.ts";
+import { wsConnect, WsConnectionLost, WsHandshakeError, wsServe } from "../mod.ts";
 import { MemoryListener, wsPair, type WsPairOptions } from "../testing.ts";
 import { randomBytes, seeded } from "./helpers/bytes.ts";
+import { echo } from "./helpers/sockets.ts";
 
 const without = { permissions: "none" } as const;
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
 
 Deno.test(
   "wsPair: messages of any length go both ways, with a real handshake",

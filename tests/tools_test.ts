@@ -3,8 +3,7 @@ import { assertEquals, AssertionError, assertRejects, assertThrows } from "@std/
 import { concat, indexOfNeedle } from "@std/bytes";
 import { TextLineStream, toText } from "@std/streams";
 import { toArrayBuffer } from "@std/streams/to-array-buffer";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
+import { bytesOf } from "./helpers/bytes.ts";
 
 Deno.test("bytes: indexOfNeedle and concat", () => {
   const source = bytesOf("a\r\r\nb\r\n");

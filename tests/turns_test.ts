@@ -9,7 +9,8 @@ import { IncomingMessage } from "../message_stream.ts";
 import { connLimits } from "../options.ts";
 import { WsConnectionLost } from "../mod.ts";
 import { pair, type RawPeer } from "./helpers/sockets.ts";
-import { against, byHand, bytesOf, closeCode, deflate, pattern, ROLES } from "./streams/helpers.ts";
+import { against, byHand, closeCode, deflate, pattern, ROLES } from "./streams/helpers.ts";
+import { bytesOf } from "./helpers/bytes.ts";
 
 /** The first bytes of all frames up to the Close. */
 async function firsts(peer: RawPeer): Promise<number[]> {

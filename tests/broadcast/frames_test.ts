@@ -3,9 +3,9 @@ import { assert, assertEquals, assertGreater } from "@std/assert";
 import { concat } from "@std/bytes";
 import { Buffer } from "node:buffer";
 import { broadcast, type WsMessage } from "../../mod.ts";
-import { randomBytes, seeded } from "../helpers/bytes.ts";
+import { bytesOf, randomBytes, seeded } from "../helpers/bytes.ts";
 import { openHandles } from "../helpers/deflate.ts";
-import { bytesOf, pause } from "../streams/helpers.ts";
+import { pause } from "../streams/helpers.ts";
 import {
   closeAll,
   connect,

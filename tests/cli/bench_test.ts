@@ -5,11 +5,7 @@ import { type WsConn, wsServe, type WsServeOptions } from "../../mod.ts";
 import { seeded } from "../helpers/bytes.ts";
 import { checkEach, runCli, startCli } from "../helpers/cli.ts";
 import { ConnectProxy } from "../helpers/proxy.ts";
-import { LOCAL } from "../helpers/sockets.ts";
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
+import { echo, LOCAL } from "../helpers/sockets.ts";
 
 Deno.test("histogram: percentiles are those of the sorted times, to within 1 %", () => {
   const random = seeded(6);

@@ -1,20 +1,16 @@
 /** The command `connect`, piped into: what it prints, what it sends, and with what it exits. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Opcode } from "../../framing/mod.ts";
-import { type WsConn, wsServe } from "../../mod.ts";
+import { wsServe } from "../../mod.ts";
 import { certs } from "../helpers/certs.ts";
 import { checkEach, runCli, type RunOptions, startCli } from "../helpers/cli.ts";
 import { demandingServer } from "../helpers/demanding.ts";
 import { needsNode, servePeer } from "../helpers/node.ts";
 import { ConnectProxy } from "../helpers/proxy.ts";
-import { LOCAL, RawPeer } from "../helpers/sockets.ts";
+import { echo, LOCAL, RawPeer } from "../helpers/sockets.ts";
 
 const CERTS = new URL("../../examples/certs", import.meta.url).pathname;
 const CA = `${CERTS}/ca.pem`;
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
 
 /** The events of `--json`, without their times, which are checked. */
 function eventsOf(stdout: string): Record<string, unknown>[] {

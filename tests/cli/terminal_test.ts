@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { type WsConn, wsServe } from "../../mod.ts";
 import { argsOf, Running } from "../helpers/cli.ts";
 import { runs } from "../helpers/node.ts";
-import { LOCAL } from "../helpers/sockets.ts";
+import { echo, LOCAL } from "../helpers/sockets.ts";
 
 const found = await runs("script", "-qec", "true", "/dev/null");
 
@@ -22,10 +22,6 @@ function startAtTerminal(...args: string[]): Running {
 function plain(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replace(/\x1b\[\d*[A-Z]/g, "").replaceAll("\r", "");
-}
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
 }
 
 atTerminal(

@@ -1,14 +1,13 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { concat } from "@std/bytes";
 import { Opcode, type Role, type WsMessage } from "../../framing/mod.ts";
-import { type Random, randomBytes, seeded, splits, unhex } from "../helpers/bytes.ts";
+import { bytesOf, type Random, randomBytes, seeded, splits, unhex } from "../helpers/bytes.ts";
 import { DeflateSide, framesOf, fromPeer, openHandles } from "../helpers/deflate.ts";
 import { inflate } from "../helpers/inflate.ts";
 
 const ROLES: Role[] = ["server", "client"];
 const FIN = 0x80, RSV1 = 0x40;
 const TAIL = unhex("0000ffff");
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 /** Frames, as first byte and payload in hex, and the messages that they are. */
 type Row = [name: string, frames: [number, string][], messages: WsMessage[]];

@@ -1,10 +1,8 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { concat } from "@std/bytes";
 import { type FramingMode, framingMode, HixieProtocol } from "../../framing/mod.ts";
-import { hex, seeded, splits, unhex } from "../helpers/bytes.ts";
+import { bytesOf, hex, seeded, splits, unhex } from "../helpers/bytes.ts";
 import { Side } from "../helpers/protocol.ts";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 function side(
   mode: FramingMode,

@@ -4,9 +4,9 @@ import { setImmediate } from "node:timers/promises";
 import { deflateRawSync } from "node:zlib";
 import { MessageDeflate, type MessageDeflateOptions } from "../../framing/deflate.ts";
 import { openHandles } from "../helpers/deflate.ts";
+import { bytesOf } from "../helpers/bytes.ts";
 
 const MiB = 1024 * 1024;
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 /** The last block is not the stream's last, so that others can follow. */
 const compressed = (bytes: Uint8Array) => deflateRawSync(bytes, { finishFlush: 2 }).subarray(0, -4);
 

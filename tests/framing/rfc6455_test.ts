@@ -10,11 +10,10 @@ import {
   type WsMessage,
 } from "../../framing/mod.ts";
 import { applyMask } from "../../framing/mask.ts";
-import { randomBytes, seeded, splits, unhex } from "../helpers/bytes.ts";
+import { bytesOf, randomBytes, seeded, splits, unhex } from "../helpers/bytes.ts";
 import { Side } from "../helpers/protocol.ts";
 
 const ROLES: Role[] = ["server", "client"];
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 /** A frame as the peer of `role` sends it. */
 function fromPeer(

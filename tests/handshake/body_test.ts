@@ -2,10 +2,9 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { concat } from "@std/bytes";
 import { BodyDecoder } from "../../handshake/body.ts";
 import { WsHandshakeError } from "../../handshake/error.ts";
-import { seeded, splits } from "../helpers/bytes.ts";
+import { bytesOf, seeded, splits } from "../helpers/bytes.ts";
 
 const head = (headers: HeadersInit) => ({ line: "", headers: new Headers(headers) });
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 function decode(headers: HeadersInit, pieces: Uint8Array[], untilEnd = false) {
   const decoder = new BodyDecoder(head(headers), untilEnd);

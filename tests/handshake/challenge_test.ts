@@ -1,8 +1,8 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { acceptKey, answerTo, generateChallenge, keyNumber } from "../../handshake/challenge.ts";
 import { WsHandshakeError } from "../../handshake/error.ts";
+import { bytesOf } from "../helpers/bytes.ts";
 
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const KEY1 = "18x 6]8vM;54 *(5:  {   U1]8  z [  8";
 const KEY2 = "1_ tx7X d  <  nw  334J702) 7]o}` 0";

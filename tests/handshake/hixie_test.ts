@@ -9,8 +9,8 @@ import {
   offeredHixieProtocols,
 } from "../../handshake/hixie.ts";
 import { checkOrigin, type Origins } from "../../handshake/origin.ts";
+import { bytesOf } from "../helpers/bytes.ts";
 
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 const KEY1 = "18x 6]8vM;54 *(5:  {   U1]8  z [  8";
 const KEY2 = "1_ tx7X d  <  nw  334J702) 7]o}` 0";

@@ -1,4 +1,9 @@
-/** Bytes for tests: from hex and back, and random ones that are the same in every run. */
+/** Bytes for tests: of texts, from hex and back, and random ones that are the same in every run. */
+
+/** A text in UTF-8. */
+export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
 
 export function unhex(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(text.replaceAll(" ", ""));

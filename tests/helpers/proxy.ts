@@ -2,8 +2,7 @@
 import { HeadReader, type RequestHead } from "../../handshake/head.ts";
 import { closeNow, readHead, writeAll } from "../../transport.ts";
 import { LOCAL } from "./sockets.ts";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
+import { bytesOf } from "./bytes.ts";
 
 export interface ProxyOptions {
   /** Speaks TLS to its clients. */

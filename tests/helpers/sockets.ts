@@ -10,6 +10,11 @@ import { readHead } from "../../transport.ts";
 
 export const LOCAL = { hostname: "127.0.0.1", port: 0 } as const;
 
+/** A handler that sends back what it receives. */
+export async function echo(conn: WsConn): Promise<void> {
+  for await (const message of conn) await conn.send(message);
+}
+
 /** Both ends of one connection of this module, over TCP. */
 export async function pair(
   accept: WsAcceptOptions = {},

@@ -5,10 +5,8 @@ import { assert, assertEquals, assertLess, assertMatch, assertRejects } from "@s
 import { concat } from "@std/bytes";
 import { wsConnect } from "../../mod.ts";
 import { encodeFrame, Opcode } from "../../framing/mod.ts";
-import { randomBytes, seeded } from "../helpers/bytes.ts";
+import { bytesOf, randomBytes, seeded } from "../helpers/bytes.ts";
 import { attack, type Report, REQUEST, times } from "./attack.ts";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 /** All that the server says until the connection ends, however it ends; closes it. */
 async function answer(conn: Deno.Conn): Promise<string> {

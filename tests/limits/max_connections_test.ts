@@ -13,12 +13,8 @@ import { toText } from "@std/streams";
 import { type WsConn, wsConnect, WsHandshakeError, wsServe, type WsServer } from "../../mod.ts";
 import { Opcode } from "../../framing/mod.ts";
 import { certs } from "../helpers/certs.ts";
-import { LOCAL, RawPeer } from "../helpers/sockets.ts";
+import { echo, LOCAL, RawPeer } from "../helpers/sockets.ts";
 import { times, within } from "./attack.ts";
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
 
 function dial(server: WsServer): Promise<Deno.TcpConn> {
   return Deno.connect({ ...server.addr as Deno.NetAddr, transport: "tcp" });

@@ -5,20 +5,16 @@
 import { assertEquals } from "@std/assert";
 // @ts-types="npm:@types/ws@8.18.1"
 import { WebSocket as NpmWebSocket } from "npm:ws@8.23.0";
-import { type WsConn, wsConnect, wsServe } from "../../mod.ts";
+import { wsConnect, wsServe } from "../../mod.ts";
 import { runs, servePeer } from "../helpers/node.ts";
 import { Program } from "../helpers/program.ts";
-import { LOCAL } from "../helpers/sockets.ts";
+import { echo, LOCAL } from "../helpers/sockets.ts";
 
 const hasPerl = await runs("perl", "-MProtocol::WebSocket", "-e", "1");
 const needsPerl = (name: string) => ({
   name: hasPerl ? name : `${name} (ignored: no libprotocol-websocket-perl on this machine)`,
   ignore: !hasPerl,
 });
-
-async function echo(conn: WsConn): Promise<void> {
-  for await (const message of conn) await conn.send(message);
-}
 
 const TEXTS = ["", "x", "κόσμε 𝄞", "y".repeat(126), "z".repeat(70_000)];
 

@@ -15,7 +15,8 @@ import {
 import { HeadReader } from "../../handshake/head.ts";
 import { readHead } from "../../transport.ts";
 import { LOCAL, pair } from "../helpers/sockets.ts";
-import { byHand, bytesOf, pause, ROLES, take } from "./helpers.ts";
+import { byHand, pause, ROLES, take } from "./helpers.ts";
+import { bytesOf } from "../helpers/bytes.ts";
 
 const CLOSED = { code: 1005, reason: "", wasClean: true };
 const LOST = { code: 1006, reason: "", wasClean: false };

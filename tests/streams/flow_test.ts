@@ -7,7 +7,6 @@ import { Opcode } from "../../framing/mod.ts";
 import type { RawPeer } from "../helpers/sockets.ts";
 import {
   against,
-  bytesOf,
   closeCode,
   deflate,
   ends,
@@ -19,6 +18,7 @@ import {
   ROLES,
   take,
 } from "./helpers.ts";
+import { bytesOf } from "../helpers/bytes.ts";
 
 const MiB = 1024 * 1024;
 const CLEAN = { code: 1000, reason: "", wasClean: true };

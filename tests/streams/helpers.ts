@@ -16,8 +16,6 @@ import { LOCAL, pair, RawPeer } from "../helpers/sockets.ts";
 export const ROLES = ["server", "client"] as const;
 export type OwnRole = (typeof ROLES)[number];
 
-export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
-
 /** Bytes that are worth comparing: no two blocks of them are the same. */
 export function pattern(length: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);

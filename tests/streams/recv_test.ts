@@ -7,11 +7,10 @@ import { toBytes } from "@std/streams/unstable-to-bytes";
 import { WsMessageStream, WsProtocolError } from "../../mod.ts";
 import { encodeFrame, Opcode } from "../../framing/mod.ts";
 import { LARGE_BUFFER } from "../../framing/pool.ts";
-import { seeded } from "../helpers/bytes.ts";
+import { bytesOf, seeded } from "../helpers/bytes.ts";
 import { Side } from "../helpers/protocol.ts";
 import {
   against,
-  bytesOf,
   closeCode,
   ends,
   fragments,

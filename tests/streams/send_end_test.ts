@@ -17,7 +17,8 @@ import {
 } from "../../mod.ts";
 import { encodeClose, Opcode } from "../../framing/mod.ts";
 import type { RawPeer } from "../helpers/sockets.ts";
-import { against, byHand, bytesOf, closeCode, ends, endWith, pause, ROLES } from "./helpers.ts";
+import { against, byHand, closeCode, ends, endWith, pause, ROLES } from "./helpers.ts";
+import { bytesOf } from "../helpers/bytes.ts";
 
 const MiB = 1024 * 1024;
 const CLEAN = { code: 1000, reason: "", wasClean: true };

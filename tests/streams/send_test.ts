@@ -18,8 +18,8 @@ import {
   type WsMessageSource,
 } from "../../mod.ts";
 import { Opcode } from "../../framing/mod.ts";
-import { randomBytes, seeded } from "../helpers/bytes.ts";
-import { against, byHand, bytesOf, ends, hangUp, pattern, pause, ROLES } from "./helpers.ts";
+import { bytesOf, randomBytes, seeded } from "../helpers/bytes.ts";
+import { against, byHand, ends, hangUp, pattern, pause, ROLES } from "./helpers.ts";
 
 const MiB = 1024 * 1024;
 const CLEAN = { code: 1000, reason: "", wasClean: true };
