@@ -1,5 +1,5 @@
 import type { Buffer } from "node:buffer";
-import { applyMaskWithin } from "./mask.ts";
+import { applyMask, applyMaskWithin, maskedCopy } from "./mask.ts";
 import { LARGE_BUFFER, largeBuffers, mediumBuffers, poolFor } from "./pool.ts";
 import { asBuffer } from "./utf8.ts";
 
@@ -46,22 +46,22 @@ export class Input {
   }
 
   /**
-   * A copy of `bytes[start..end)`. Many small ones of one read are views of one copy: an allocation costs as much as copying
-   * 4 KiB. A long one, or the last, has a buffer of its own.
+   * A copy of `bytes[start..end)`, unmasked if there is a key. Many small ones of one read are views of one copy: an
+   * allocation costs as much as copying 4 KiB. A long one, or the last, has a buffer of its own.
    */
-  copy(start: number, end: number): Uint8Array<ArrayBuffer> {
+  copy(start: number, end: number, maskKey: number | undefined): Uint8Array<ArrayBuffer> {
     if (end > this.#blockStart + this.#block.length) {
       const rest = Math.min(this.end - start, BLOCK);
-      if (rest < 2 * (end - start)) return this.#slice(start, end);
-      this.#block = this.#slice(start, start + rest);
+      if (rest < 2 * (end - start)) {
+        const bytes = this.bytes.subarray(start, end);
+        return maskKey === undefined ? copyOf(bytes) : maskedCopy(bytes, maskKey);
+      }
+      this.#block = copyOf(this.bytes.subarray(start, start + rest));
       this.#blockStart = start;
     }
-    return new Uint8Array(this.#block.buffer, start - this.#blockStart, end - start);
-  }
-
-  /** As `bytes.slice`, which would clear the memory before it copies. */
-  #slice(start: number, end: number): Uint8Array<ArrayBuffer> {
-    return new Uint8Array(this.bytes.subarray(start, end));
+    const copy = new Uint8Array(this.#block.buffer, start - this.#blockStart, end - start);
+    if (maskKey !== undefined) applyMask(copy, 0, copy.length, maskKey);
+    return copy;
   }
 
   /** The text of `bytes[start..end)`, which are known to be ASCII. */
@@ -129,4 +129,9 @@ export class Input {
     this.end -= this.start;
     this.start = 0;
   }
+}
+
+/** As `bytes.slice()`, which would clear the memory before it copies. */
+function copyOf(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes);
 }

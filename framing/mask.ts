@@ -1,9 +1,9 @@
-import { maskBlocks, type MaskProgram, maskProgram } from "./mask_simd.ts";
+import { type MaskProgram, maskProgram, PAGE } from "./mask_simd.ts";
 
 /** A masking key is held as a number, its first byte in the lowest eight bits. */
 
-/** From this length on the way to {@linkcode maskBlocks} and back is worth it (`deno task bench:micro`). */
-const BLOCKS_FROM = 1024;
+/** From this length on the way to the {@linkcode maskProgram} and back is worth it (`deno task bench:micro`). */
+const PROGRAM_FROM = 1024;
 /** From this length on a view of 32-bit words is worth its 23 ns (`deno task bench:micro`). */
 const WORDS_FROM = 48;
 
@@ -30,8 +30,8 @@ const WORDS_FROM = 48;
 export function applyMask(bytes: Uint8Array, start: number, end: number, key: number): number {
   const length = end - start;
   if (length < WORDS_FROM) return maskBytes(bytes, start, end, key);
-  const program = length >= BLOCKS_FROM && maskProgram();
-  if (program) return maskLong(program, bytes, start, end, key);
+  const program = length >= PROGRAM_FROM && maskProgram();
+  if (program) return maskPages(program, bytes.subarray(start, end), bytes, start, key);
   const aligned = start + (-(bytes.byteOffset + start) & 3);
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset + aligned, end - aligned >> 2);
   const seen = maskBytes(bytes, start, aligned, key);
@@ -48,8 +48,8 @@ export function applyMaskWithin(
   end: number,
   key: number,
 ): number {
-  const program = end - start >= BLOCKS_FROM && maskProgram();
-  if (program) return maskLong(program, bytes, start, end, key);
+  const program = end - start >= PROGRAM_FROM && maskProgram();
+  if (program) return maskPages(program, bytes.subarray(start, end), bytes, start, key);
   const first = start + 3 >> 2;
   const last = end >> 2;
   if (last <= first) return maskBytes(bytes, start, end, key);
@@ -58,15 +58,39 @@ export function applyMaskWithin(
   return seen | maskWords(words, first, last, key) | maskBytes(bytes, last << 2, end, key);
 }
 
-function maskLong(
+/** A copy of `bytes`, masked. */
+export function maskedCopy(bytes: Uint8Array, key: number): Uint8Array<ArrayBuffer> {
+  const { length } = bytes;
+  const program = length >= PROGRAM_FROM && length <= PAGE && maskProgram();
+  if (program) return new Uint8Array(program.masked(bytes, key));
+  const copy = new Uint8Array(bytes);
+  applyMask(copy, 0, length, key);
+  return copy;
+}
+
+/** Copies `bytes`, masked, into `into` at `at`. */
+export function copyMasked(bytes: Uint8Array, into: Uint8Array, at: number, key: number): void {
+  const program = bytes.length >= PROGRAM_FROM && maskProgram();
+  if (program) return void maskPages(program, bytes, into, at, key);
+  into.set(bytes, at);
+  applyMask(into, at, at + bytes.length, key);
+}
+
+/** As {@linkcode copyMasked}; `bytes` may be what lies in `into` there. */
+function maskPages(
   program: MaskProgram,
   bytes: Uint8Array,
-  start: number,
-  end: number,
+  into: Uint8Array,
+  at: number,
   key: number,
 ): number {
-  const seen = maskBlocks(program, bytes, start, end, key);
-  return seen | maskBytes(bytes, end - (end - start) % 16, end, key);
+  let seen = 0;
+  for (let done = 0; done < bytes.length; done += PAGE) {
+    const page = bytes.length <= PAGE ? bytes : bytes.subarray(done, done + PAGE);
+    into.set(program.masked(page, key), at + done); // a page is a multiple of four bytes, so the key needs no rotating
+    seen |= program.seen;
+  }
+  return seen;
 }
 
 /** Every machine that Deno runs on is little-endian, so the key needs no swapping. */

@@ -1,4 +1,4 @@
-import { applyMask } from "./mask.ts";
+import { copyMasked } from "./mask.ts";
 import { LARGE_BUFFER, largeBuffers, poolFor } from "./pool.ts";
 
 /** From this length on, bytes that nobody changes are written by themselves rather than copied. */
@@ -133,8 +133,8 @@ export class Output {
   #maskPart(payload: Chunk, maskKey: number): Chunk {
     const bytes = largeBuffers.take();
     const end = Math.min(payload.end - payload.start, bytes.length);
-    bytes.set(payload.bytes.subarray(payload.start, payload.start + end));
-    applyMask(bytes, 0, end, maskKey); // a part is a multiple of four bytes, so the key needs no rotating
+    const piece = payload.bytes.subarray(payload.start, payload.start + end);
+    copyMasked(piece, bytes, 0, maskKey); // it is a multiple of four bytes, so the key needs no rotating
     payload.start += end;
     if (payload.start === payload.end) this.#giveBack(this.#takeFirst());
     const part: Chunk = { bytes, start: 0, end, pooled: true, maskKey: undefined };

@@ -298,8 +298,7 @@ export class Rfc6455Protocol implements Protocol {
     const input = this.#input;
     const { opcode, maskKey } = this.#header;
     if (opcode === Opcode.Binary) {
-      const message = input.copy(start, end);
-      if (this.#isServer) applyMask(message, 0, message.length, maskKey);
+      const message = input.copy(start, end, this.#isServer ? maskKey : undefined);
       return this.#deliver(message, message.length);
     }
     // Unmasking touches every byte anyway, and says on the way whether it is ASCII.

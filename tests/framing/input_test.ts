@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { concat } from "@std/bytes";
 import { Input } from "../../framing/input.ts";
+import { applyMask } from "../../framing/mask.ts";
 import {
   LARGE_BUFFER as LARGE,
   largeBuffers,
@@ -71,25 +72,32 @@ Deno.test("what is not decoded stays, whatever buffer it moves to; all buffers c
 });
 
 Deno.test("copies of many small messages of one read share a block, that of the last or a long one is its own", () => {
-  const input = new Input();
-  read(input, IDLE);
-  const bytes = randomBytes(seeded(13), 60_000);
-  input.space().set(bytes);
-  input.received(bytes.length);
-  const copies: Uint8Array[] = [];
-  for (const length of [100, 5000, 100, 50_000, 3000, 100, 1700]) {
-    copies.push(input.copy(input.start, input.start + length));
-    input.start += length;
+  const lengths = [100, 5000, 100, 50_000, 3000, 100, 1700];
+  for (const maskKey of [undefined, 0xf1_02_e3_84]) {
+    const input = new Input();
+    read(input, IDLE);
+    const bytes = randomBytes(seeded(13), 60_000);
+    input.space().set(bytes);
+    input.received(bytes.length);
+    let at = input.start;
+    for (const length of lengths) {
+      if (maskKey !== undefined) applyMask(input.bytes, at, at + length, maskKey);
+      at += length;
+    }
+    const copies = lengths.map((length) => {
+      input.start += length;
+      return input.copy(input.start - length, input.start, maskKey);
+    });
+    input.space().fill(0); // they are copies
+    assertEquals(concat(copies), bytes);
+    assertEquals(copies.map(({ buffer }) => buffer.byteLength), [
+      ...[32768, 32768, 32768], // as much as is shared at most
+      50_000,
+      3000, // more than half of what is left
+      ...[1800, 1800], // all that is left
+    ]);
+    input.release();
   }
-  input.space().fill(0); // they are copies
-  assertEquals(concat(copies), bytes);
-  assertEquals(copies.map(({ buffer }) => buffer.byteLength), [
-    ...[32768, 32768, 32768], // as much as is shared at most
-    50_000,
-    3000, // more than half of what is left
-    ...[1800, 1800], // all that is left
-  ]);
-  input.release();
 });
 
 Deno.test("no copy lies in the block of another read", () => {
@@ -102,7 +110,7 @@ Deno.test("no copy lies in the block of another read", () => {
     input.received(bytes.length);
     input.start += before;
     for (let i = 0; i < 3; i++) {
-      const copy = input.copy(input.start, input.start + length);
+      const copy = input.copy(input.start, input.start + length, undefined);
       const at = before + i * length;
       assertEquals(copy, bytes.subarray(at, at + length));
       input.start += length;

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import wabt from "npm:wabt@1.0.39"; // assembles WebAssembly
 import { applyMask, nextMaskKey } from "../../framing/mod.ts";
-import { applyMaskWithin, rotateKey } from "../../framing/mask.ts";
+import { applyMaskWithin, copyMasked, maskedCopy, rotateKey } from "../../framing/mask.ts";
 import { PROGRAM } from "../../framing/mask_simd.ts";
 import { randomBytes, seeded } from "../helpers/bytes.ts";
 
@@ -33,6 +33,16 @@ Deno.test("RFC 6455 §5.3: every length, at every alignment, is masked as by the
       ) assertEquals((seen & 0x80808080) === 0, isAscii);
       assertEquals(buffer, expected);
       assertEquals(other.subarray(0, buffer.length), expected);
+
+      const unmasked = buffer.subarray(offset, offset + length); // by now it is the payload, masked
+      const original = maskedByTheBook(unmasked, key);
+      assertEquals(maskedCopy(unmasked, key), original);
+      const into = new Uint8Array(offset + length + 5);
+      copyMasked(unmasked, into, offset, key);
+      assertEquals(into.subarray(offset, offset + length), original);
+      assertEquals(into.subarray(0, offset), new Uint8Array(offset));
+      assertEquals(into.subarray(offset + length), new Uint8Array(5));
+      assertEquals(buffer, expected); // neither has changed its argument
     }
   }
 });
