@@ -6,7 +6,7 @@ import { Input } from "./input.ts";
 import { applyMask, rotateKey } from "./mask.ts";
 import type { MessageSink, WsMessage, WsMessageType } from "./message.ts";
 import { Output } from "./output.ts";
-import { LARGE_BUFFER } from "./pool.ts";
+
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
 import { MessageReceiver } from "./receiver.ts";
 import { MessageSender } from "./sender.ts";
@@ -15,9 +15,9 @@ import { decodeUtf8 } from "./utf8.ts";
 
 /**
  * From this length on, the rest of a payload is read into the message itself, without a copy. To copy less costs less
- * than the next header's having to be read apart.
+ * than a read that ends with the message.
  */
-const DIRECT_FROM = LARGE_BUFFER;
+const DIRECT_FROM = 32 * 1024;
 /** Pongs are held back while this much waits to be written: the peer sends Pings but does not read. */
 const PONG_LIMIT = 64 * 1024;
 
@@ -133,7 +133,6 @@ export class Rfc6455Protocol implements Protocol {
       ? this.#receiver.space(this.#missing)
       : undefined;
     if (this.#direct === undefined) return this.#input.space();
-    this.#input.clear(); // empty it is; the next frame's header shall come through the small buffer again
     return this.#direct;
   }
 
