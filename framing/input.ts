@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { applyMask, applyMaskWithin, maskedCopy } from "./mask.ts";
-import { LARGE_BUFFER, largeBuffers, mediumBuffers, poolFor } from "./pool.ts";
+import { keepMemory, LARGE_BUFFER, largeBuffers, mediumBuffers, poolFor } from "./pool.ts";
 import { asBuffer } from "./utf8.ts";
 
 /** What an idle connection pins. */
@@ -116,6 +116,7 @@ export class Input {
   }
 
   #larger(): Uint8Array<ArrayBuffer> {
+    keepMemory();
     const isScarce = largeBuffers.lent > PLENTY && this.bytes === this.#idle;
     return (isScarce ? mediumBuffers : largeBuffers).take();
   }

@@ -9,6 +9,7 @@
 import type { Buffer } from "node:buffer";
 import { writeFrameHeader } from "../../framing/frame.ts";
 import { applyMaskWithin } from "../../framing/mask.ts";
+import { keepMemory } from "../../framing/pool.ts";
 import { asBuffer, writeUtf8 } from "../../framing/utf8.ts";
 import { writeAll } from "../../transport.ts";
 import { upgrade } from "./upgrade.ts";
@@ -184,6 +185,7 @@ async function serve(conn: Deno.Conn): Promise<void> {
   conn.close();
 }
 
+keepMemory();
 const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 console.log(listener.addr.port);
 for await (const conn of listener) serve(conn).catch(() => {});
