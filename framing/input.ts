@@ -34,6 +34,8 @@ export class Input {
   readonly #idle: Uint8Array<ArrayBuffer> = new Uint8Array(IDLE_BUFFER);
   #lastRead = 0;
   #readBefore = 0;
+  /** Whether the last read went past all this, into a message: that says nothing of what follows. */
+  passedBy = false;
 
   constructor() {
     this.bytes = this.#idle;
@@ -74,6 +76,8 @@ export class Input {
   space(): Uint8Array {
     this.#block = NONE;
     this.#blockStart = 0;
+    if (this.passedBy && largeBuffers.lent > PLENTY) this.clear();
+    this.passedBy = false;
     const { length } = this.bytes;
     if (this.end === length && length < LARGE_BUFFER) this.#moveTo(this.#larger());
     else if (length > IDLE_BUFFER && this.end - this.start < IDLE_BUFFER && this.#calm()) {

@@ -6,7 +6,6 @@ import { Input } from "./input.ts";
 import { applyMask, rotateKey } from "./mask.ts";
 import type { MessageSink, WsMessage, WsMessageType } from "./message.ts";
 import { Output } from "./output.ts";
-
 import type { Protocol, ProtocolEvents, ProtocolLimits, ProtocolState, Role } from "./protocol.ts";
 import { MessageReceiver } from "./receiver.ts";
 import { MessageSender } from "./sender.ts";
@@ -133,6 +132,7 @@ export class Rfc6455Protocol implements Protocol {
       ? this.#receiver.space(this.#missing)
       : undefined;
     if (this.#direct === undefined) return this.#input.space();
+    this.#input.passedBy = true; // it is empty
     return this.#direct;
   }
 

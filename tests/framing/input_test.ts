@@ -45,6 +45,20 @@ Deno.test("where large buffers are scarce, a medium one is tried first, and a co
   input.release();
 });
 
+Deno.test("messages that are read past the input let it keep a large buffer, but not where these are scarce", () => {
+  for (const [others, waitsWith] of [[0, LARGE], [200, IDLE]] as const) {
+    const taken = Array.from({ length: others }, () => largeBuffers.take());
+    const input = new Input();
+    for (const length of [IDLE, LARGE]) { // the longest reads that begin a message
+      read(input, Math.min(length, input.space().length));
+      input.passedBy = true;
+      assertEquals(input.space().length, waitsWith);
+    }
+    taken.forEach((buffer) => largeBuffers.give(buffer));
+    input.release();
+  }
+});
+
 Deno.test("what is not decoded stays, whatever buffer it moves to; all buffers come back", () => {
   const random = seeded(12);
   const before = largeBuffers.lent;
