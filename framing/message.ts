@@ -38,8 +38,8 @@ export interface MessageSink {
   end(): void;
 }
 
-/** Up to here room for a message is made as soon as its length is declared. */
-const TRUSTED = 1024 * 1024;
+/** Up to here room for a message is made as soon as its length is declared; when it is full, up to 16 times as much. */
+const TRUSTED = 64 * 1024;
 
 /**
  * A message that arrives in pieces: fragments, or a frame that was not there at once. The pieces gather in one
@@ -122,11 +122,12 @@ export class MessageBuilder {
     }
   }
 
-  /** Makes room for `needed` bytes in all, but for no more than 16 times what has been received. */
+  /** Makes room for `needed` bytes in all, as far as they are believed: 64 KiB; when that has come 1 MiB, then 16 MiB. */
   #reserve(needed: number, atOnce = 1): void {
     const capacity = this.#bytes.length;
     if (needed <= capacity || this.length + atOnce <= capacity) return;
-    const believable = Math.max(TRUSTED, 16 * this.length, this.length + atOnce);
+    let believable = TRUSTED;
+    while (believable < this.length + atOnce) believable *= 16;
     // doubling, so that a message of many small fragments is not copied for each of them
     const doubled = capacity === 0 ? 0 : Math.min(Math.max(2 * capacity, 128), this.#limit);
     const size = Math.max(Math.min(needed, believable), doubled);

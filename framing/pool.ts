@@ -45,7 +45,7 @@ let keepsMemory = false;
 /**
  * Makes glibc keep what dead messages leave for the next ones. By itself it gives the end of its heap back to the system
  * as soon as 128 KiB of it are free, and has to get it again page by page. Once a block of 32 MiB was freed (of addresses
- * only: nobody writes to it), it keeps up to twice as much, as it would do after the first large message.
+ * only: nobody writes to it), it keeps 64 MiB there, and makes blocks up to that size in the heap, not each by itself.
  */
 export function keepMemory(): void {
   if (keepsMemory) return;
