@@ -145,6 +145,7 @@ export const CASES: readonly Case[] = [
   echo("Echo", [10_000, 1, 125, "text"], FEW),
   echo("Echo", [64, 16, 1024, "binary"]),
   echo("Echo", [1, 4, 1 << 16, "binary"]),
+  echo("Echo", [1, 1, 1 << 20, "binary"]),
   echo("Echo", [1, 1, 1 << 24, "binary"], { measures: ["mb", "peak", "cpu"] }),
   echo("TLS", [1, 1, 125, "text"]),
   echo("TLS", [1, 64, 16, "text"]),

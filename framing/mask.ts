@@ -1,4 +1,4 @@
-import { type MaskProgram, maskProgram, PAGE } from "./mask_simd.ts";
+import { type MaskProgram, maskProgram, PART } from "./mask_simd.ts";
 
 /** A masking key is held as a number, its first byte in the lowest eight bits. */
 
@@ -31,7 +31,7 @@ export function applyMask(bytes: Uint8Array, start: number, end: number, key: nu
   const length = end - start;
   if (length < WORDS_FROM) return maskBytes(bytes, start, end, key);
   const program = length >= PROGRAM_FROM && maskProgram();
-  if (program) return maskPages(program, bytes.subarray(start, end), bytes, start, key);
+  if (program) return maskParts(program, bytes.subarray(start, end), bytes, start, key);
   const aligned = start + (-(bytes.byteOffset + start) & 3);
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset + aligned, end - aligned >> 2);
   const seen = maskBytes(bytes, start, aligned, key);
@@ -49,7 +49,7 @@ export function applyMaskWithin(
   key: number,
 ): number {
   const program = end - start >= PROGRAM_FROM && maskProgram();
-  if (program) return maskPages(program, bytes.subarray(start, end), bytes, start, key);
+  if (program) return maskParts(program, bytes.subarray(start, end), bytes, start, key);
   const first = start + 3 >> 2;
   const last = end >> 2;
   if (last <= first) return maskBytes(bytes, start, end, key);
@@ -61,7 +61,7 @@ export function applyMaskWithin(
 /** A copy of `bytes`, masked. */
 export function maskedCopy(bytes: Uint8Array, key: number): Uint8Array<ArrayBuffer> {
   const { length } = bytes;
-  const program = length >= PROGRAM_FROM && length <= PAGE && maskProgram();
+  const program = length >= PROGRAM_FROM && length <= PART && maskProgram();
   if (program) return new Uint8Array(program.masked(bytes, key));
   const copy = new Uint8Array(bytes);
   applyMask(copy, 0, length, key);
@@ -71,13 +71,13 @@ export function maskedCopy(bytes: Uint8Array, key: number): Uint8Array<ArrayBuff
 /** Copies `bytes`, masked, into `into` at `at`. */
 export function copyMasked(bytes: Uint8Array, into: Uint8Array, at: number, key: number): void {
   const program = bytes.length >= PROGRAM_FROM && maskProgram();
-  if (program) return void maskPages(program, bytes, into, at, key);
+  if (program) return void maskParts(program, bytes, into, at, key);
   into.set(bytes, at);
   applyMask(into, at, at + bytes.length, key);
 }
 
 /** As {@linkcode copyMasked}; `bytes` may be what lies in `into` there. */
-function maskPages(
+function maskParts(
   program: MaskProgram,
   bytes: Uint8Array,
   into: Uint8Array,
@@ -85,9 +85,9 @@ function maskPages(
   key: number,
 ): number {
   let seen = 0;
-  for (let done = 0; done < bytes.length; done += PAGE) {
-    const page = bytes.length <= PAGE ? bytes : bytes.subarray(done, done + PAGE);
-    into.set(program.masked(page, key), at + done); // a page is a multiple of four bytes, so the key needs no rotating
+  for (let done = 0; done < bytes.length; done += PART) {
+    const part = bytes.length <= PART ? bytes : bytes.subarray(done, done + PART);
+    into.set(program.masked(part, key), at + done); // a multiple of four bytes, so the key needs no rotating
     seen |= program.seen;
   }
   return seen;

@@ -1,6 +1,6 @@
 ;; Masks 128 bits at a time. framing/mask_simd.ts contains the bytes of this program, which a test assembles.
 (module
-  (memory (export "memory") 1)
+  (memory (export "memory") 2)
   ;; Masks the first $length bytes of the memory. Returns 0 if and only if the result is ASCII.
   (func (export "mask") (param $length i32) (param $key i32) (result i32)
     (local $at i32) (local $blocks i32) (local $block v128) (local $seen v128) (local $octet i32) (local $rest i32)

@@ -1,11 +1,11 @@
 /** mask.wat, assembled and in Base64. */
 export const PROGRAM =
-  "AGFzbQEAAAABBwFgAn9/AX8DAgEABQMBAAEHEQIGbWVtb3J5AgAEbWFzawAACoEBAX8DAn8CewJ/IABBcHEhAwJA" +
+  "AGFzbQEAAAABBwFgAn9/AX8DAgEABQMBAAIHEQIGbWVtb3J5AgAEbWFzawAACoEBAX8DAn8CewJ/IABBcHEhAwJA" +
   "A0AgAiADTw0BIAIgAv0ABAAgAf0R/VEiBP0LBAAgBSAE/VAhBSACQRBqIQIMAAsLAkADQCACIABPDQEgAiACLQAA" +
   "IAFzIgY6AAAgByAGciEHIAFBCHghASACQQFqIQIMAAsLIAX9ZCAHQYABcXIL";
 
 /** What the program masks at once: its memory. */
-export const PAGE = 64 * 1024;
+export const PART = 128 * 1024;
 
 /**
  * mask.wat, at work: masks 128 bits at a time, where JavaScript does 32. About half of the time is the way into the program's
@@ -27,7 +27,7 @@ export class MaskProgram {
     this.#mask = mask as (length: number, key: number) => number;
   }
 
-  /** `bytes`, masked, at most a {@linkcode PAGE} of them: in the program's memory, until the next call. */
+  /** `bytes`, masked, at most {@linkcode PART} of them: in the program's memory, until the next call. */
   masked(bytes: Uint8Array, key: number): Uint8Array {
     const { length } = bytes;
     this.#memory.set(bytes);
