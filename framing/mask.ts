@@ -69,14 +69,14 @@ export function maskedCopy(bytes: Uint8Array, key: number): Uint8Array<ArrayBuff
 }
 
 /** Copies `bytes`, masked, into `into` at `at`. */
-export function copyMasked(bytes: Uint8Array, into: Uint8Array, at: number, key: number): void {
+export function maskInto(bytes: Uint8Array, into: Uint8Array, at: number, key: number): void {
   const program = bytes.length >= PROGRAM_FROM && maskProgram();
   if (program) return void maskParts(program, bytes, into, at, key);
   into.set(bytes, at);
   applyMask(into, at, at + bytes.length, key);
 }
 
-/** As {@linkcode copyMasked}; `bytes` may be what lies in `into` there. */
+/** As {@linkcode maskInto}; `bytes` may be what lies in `into` there. */
 function maskParts(
   program: MaskProgram,
   bytes: Uint8Array,
@@ -87,7 +87,7 @@ function maskParts(
   let seen = 0;
   for (let done = 0; done < bytes.length; done += PART) {
     const part = bytes.length <= PART ? bytes : bytes.subarray(done, done + PART);
-    into.set(program.masked(part, key), at + done); // a multiple of four bytes, so the key needs no rotating
+    into.set(program.masked(part, key), at + done); // all but the last are multiples of four bytes: the key needs no rotating
     seen |= program.seen;
   }
   return seen;

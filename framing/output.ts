@@ -1,4 +1,4 @@
-import { copyMasked } from "./mask.ts";
+import { maskInto } from "./mask.ts";
 import { LARGE_BUFFER, largeBuffers, poolFor } from "./pool.ts";
 
 /** From this length on, bytes that nobody changes are written by themselves rather than copied. */
@@ -134,7 +134,7 @@ export class Output {
     const bytes = largeBuffers.take();
     const end = Math.min(payload.end - payload.start, bytes.length);
     const piece = payload.bytes.subarray(payload.start, payload.start + end);
-    copyMasked(piece, bytes, 0, maskKey); // all but the last are multiples of four bytes
+    maskInto(piece, bytes, 0, maskKey); // all but the last are multiples of four bytes
     payload.start += end;
     if (payload.start === payload.end) this.#giveBack(this.#takeFirst());
     const part: Chunk = { bytes, start: 0, end, pooled: true, maskKey: undefined };

@@ -6,7 +6,7 @@ import {
   Opcode,
   writeFrameHeader,
 } from "./frame.ts";
-import { applyMask, copyMasked, nextMaskKey } from "./mask.ts";
+import { applyMask, maskInto, nextMaskKey } from "./mask.ts";
 import type { Output } from "./output.ts";
 import { LARGE_BUFFER } from "./pool.ts";
 import { encodeUtf8, writeUtf8 } from "./utf8.ts";
@@ -54,7 +54,7 @@ export class FrameWriter {
     const at = writeFrameHeader(tail, start, first, length, maskKey);
     if (copied > 0) {
       if (maskKey === undefined) tail.set(payload, at);
-      else copyMasked(payload, tail, at, maskKey);
+      else maskInto(payload, tail, at, maskKey);
     }
     output.commit(at + copied - start);
     if (copied < length) output.push(payload, maskKey);
