@@ -1,8 +1,8 @@
 /** mask.wat, assembled and in Base64. */
 export const PROGRAM =
-  "AGFzbQEAAAABBwFgAn9/AX8DAgEABQMBAAIHEQIGbWVtb3J5AgAEbWFzawAACoEBAX8DAn8CewJ/IABBcHEhAwJA" +
-  "A0AgAiADTw0BIAIgAv0ABAAgAf0R/VEiBP0LBAAgBSAE/VAhBSACQRBqIQIMAAsLAkADQCACIABPDQEgAiACLQAA" +
-  "IAFzIgY6AAAgByAGciEHIAFBCHghASACQQFqIQIMAAsLIAX9ZCAHQYABcXIL";
+  "AGFzbQEAAAABCAFgA39/fwF/AwIBAAUDAQACBxECBm1lbW9yeQIABG1hc2sAAAqIAQGFAQMBfwJ7An8gACABIABrQXBx" +
+  "aiEDAkADQCAAIANPDQEgACAA/QAEACAC/RH9USIE/QsEACAFIAT9UCEFIABBEGohAAwACwsCQANAIAAgAU8NASAAIAAt" +
+  "AAAgAnMiBjoAACAHIAZyIQcgAkEIeCECIABBAWohAAwACwsgBf1kIAdBgAFxcgs=";
 
 /** What the program masks at once: its memory. */
 export const PART = 128 * 1024;
@@ -15,25 +15,36 @@ export class MaskProgram {
   /** Of what was masked last: 0 if the result is ASCII, and otherwise 0x80. */
   seen = 0;
   readonly #memory: Uint8Array;
-  readonly #mask: (length: number, key: number) => number;
+  readonly #mask: (start: number, end: number, key: number) => number;
   /** The part of the memory that was used last: of many messages of one length, each spares a view. */
-  #result: Uint8Array;
+  #loaded: Uint8Array;
 
   /** Throws where there is no WebAssembly, as with `--v8-flags=--jitless`, or no memory for it. */
   constructor() {
     const code = Uint8Array.from(atob(PROGRAM), (char) => char.charCodeAt(0));
     const { memory, mask } = new WebAssembly.Instance(new WebAssembly.Module(code)).exports;
-    this.#result = this.#memory = new Uint8Array((memory as WebAssembly.Memory).buffer);
-    this.#mask = mask as (length: number, key: number) => number;
+    this.#loaded = this.#memory = new Uint8Array((memory as WebAssembly.Memory).buffer);
+    this.#mask = mask as (start: number, end: number, key: number) => number;
   }
 
-  /** `bytes`, masked, at most {@linkcode PART} of them: in the program's memory, until the next call. */
-  masked(bytes: Uint8Array, key: number): Uint8Array {
+  /** `bytes`, at most {@linkcode PART} of them, in the program's memory until the next call. */
+  load(bytes: Uint8Array): Uint8Array {
     const { length } = bytes;
     this.#memory.set(bytes);
-    this.seen = this.#mask(length, key) === 0 ? 0 : 0x80;
-    if (this.#result.length !== length) this.#result = this.#memory.subarray(0, length);
-    return this.#result;
+    if (this.#loaded.length !== length) this.#loaded = this.#memory.subarray(0, length);
+    return this.#loaded;
+  }
+
+  /** Masks what is loaded, from `start` to `end`. */
+  mask(start: number, end: number, key: number): void {
+    this.seen = this.#mask(start, end, key) === 0 ? 0 : 0x80;
+  }
+
+  /** {@linkcode load}, and {@linkcode mask} all of it. */
+  masked(bytes: Uint8Array, key: number): Uint8Array {
+    const loaded = this.load(bytes);
+    this.mask(0, bytes.length, key);
+    return loaded;
   }
 }
 

@@ -70,18 +70,24 @@ Deno.test("the program that masks long payloads is mask.wat, assembled", async (
   assertEquals(Uint8Array.from(atob(PROGRAM), (char) => char.charCodeAt(0)), buffer);
 });
 
-Deno.test("where there is no WebAssembly, long payloads are masked too", async () => {
+Deno.test("where there is no WebAssembly, long payloads and many messages are masked too", async () => {
   const program = `
     import { applyMask } from ${JSON.stringify(import.meta.resolve("../../framing/mask.ts"))};
+    import { Input } from ${JSON.stringify(import.meta.resolve("../../framing/input.ts"))};
     const payload = new Uint8Array(3000).fill(0x41);
     const seen = applyMask(payload, 1, 2999, 0x04030201);
     console.log(typeof WebAssembly, payload.subarray(0, 6).join(), payload.at(-2), payload.at(-1), seen & 0x80808080);
+
+    const input = new Input();
+    input.space().set([0x82, 0x81, 1, 2, 3, 4, 5 ^ 1, 0x82, 0x82, 9, 8, 7, 6, 5 ^ 9, 6 ^ 8, 0x82, 0x83]);
+    input.received(17);
+    console.log(input.copy(6, 7, 0x04030201).join(), input.copy(13, 15, 0x06070809).join());
   `;
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-config", "--no-lock", "--v8-flags=--jitless", program],
   }).output();
   const text = new TextDecoder().decode(stdout);
-  assertEquals(text, "undefined 65,64,67,66,69,64 67 65 0\n");
+  assertEquals(text, "undefined 65,64,67,66,69,64 67 65 0\n5 5,6\n");
 });
 
 Deno.test("masking can be interrupted anywhere and goes on with the rotated key", () => {

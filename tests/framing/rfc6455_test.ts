@@ -15,7 +15,9 @@ import { Side } from "../helpers/protocol.ts";
 
 const ROLES: Role[] = ["server", "client"];
 
-/** A frame as the peer of `role` sends it. */
+const keys = seeded(5);
+
+/** A frame as the peer of `role` sends it, a client's with a key of its own. */
 function fromPeer(
   role: Role,
   opcode: number,
@@ -24,7 +26,7 @@ function fromPeer(
 ) {
   return encodeFrame(opcode, typeof payload === "string" ? bytesOf(payload) : payload, {
     ...options,
-    maskKey: role === "server" ? 0x3d21fa37 : undefined,
+    maskKey: role === "server" ? keys(2 ** 32) : undefined,
   });
 }
 
@@ -66,6 +68,31 @@ for (const role of ROLES) {
       assertEquals(side.protocol.error, undefined);
       assertEquals(side.messages.length, sent.length);
       sent.forEach((message, index) => assertEquals(side.messages[index], message));
+    }
+  });
+
+  Deno.test(`${role}: many small messages arrive, whatever stands between them`, () => {
+    const random = seeded(15);
+    const sent: WsMessage[] = [];
+    const wire: Uint8Array[] = [];
+    for (let i = 0; i < 500; i++) {
+      const bytes = randomBytes(random, random(8) === 0 ? random(6000) : random(200));
+      const text = bytes.toBase64();
+      const cut = random(bytes.length);
+      const kind = random(10);
+      if (kind < 9) sent.push(kind === 8 ? text : bytes);
+      if (kind < 7) wire.push(frame(Opcode.Binary, bytes));
+      else if (kind === 7) {
+        wire.push(frame(Opcode.Binary, bytes.subarray(0, cut), { fin: false }));
+        wire.push(frame(Opcode.Continuation, bytes.subarray(cut)));
+      } else if (kind === 8) wire.push(frame(Opcode.Text, text));
+      else wire.push(frame(Opcode.Pong, bytes.subarray(0, 125)));
+    }
+    for (const pieces of splits(concat(wire), random)) {
+      const side = Side.rfc6455(role);
+      for (const piece of pieces) side.receive(piece);
+      assertEquals(side.protocol.error, undefined);
+      assertEquals(side.messages, sent);
     }
   });
 
