@@ -102,7 +102,8 @@ export class Outgoing {
 
   send(message: WsMessage): Promise<void> {
     try {
-      this.#assertSendable(message);
+      assertMessage(message, "send");
+      this.#assertCarries(typeof message === "string");
     } catch (error) {
       return Promise.reject(error);
     }
@@ -117,7 +118,7 @@ export class Outgoing {
           `Cannot send a message of type ${JSON.stringify(type)}: it must be "text" or "binary"`,
         );
       }
-      this.#assertCarries(type);
+      this.#assertCarries(type === "text");
       message = new OutgoingMessage(source, type);
     } catch (error) {
       return Promise.reject(error);
@@ -204,19 +205,26 @@ export class Outgoing {
   /** The sink of `stream`: frames the message, and waits when too much is not written yet. */
   #write(message: AnyMessage): Promise<void> | undefined {
     try {
+      // nearly every message is one of these two, and `instanceof` looks through all that a message inherits from
+      if (isMessage(message)) {
+        this.#assertCarries(typeof message === "string");
+        this.#assertOpen();
+        return this.#whenFramed(this.#framing.send(message), message.length);
+      }
       if (message instanceof OutgoingMessage) return this.#orAbort(this.#writePieces(message));
-      if (!(message instanceof SharedMessage)) this.#assertSendable(message);
+      if (!(message instanceof SharedMessage)) assertMessage(message, "send");
       this.#assertOpen();
-      const compressed = message instanceof SharedMessage
-        ? this.#writeShared(message)
-        : this.#framing.send(message);
-      if (compressed === undefined) return this.#framed(message.length);
-      return this.#orAbort(compressed.then(() => this.#framed(message.length)));
+      return this.#whenFramed(this.#writeShared(message), message.length);
     } catch (error) {
       // an error here is the end of the stream, so it is the end of the connection too
       this.#abort();
       throw error;
     }
+  }
+
+  #whenFramed(framing: Promise<void> | undefined, length: number): Promise<void> | undefined {
+    if (framing === undefined) return this.#framed(length);
+    return this.#orAbort(framing.then(() => this.#framed(length)));
   }
 
   #writeShared(message: SharedMessage): Promise<void> | undefined {
@@ -333,13 +341,8 @@ export class Outgoing {
     if (!this.#isOpen) throw this.#events.closedError();
   }
 
-  #assertSendable(message: unknown): asserts message is WsMessage {
-    assertMessage(message, "send");
-    this.#assertCarries(typeof message === "string" ? "text" : "binary");
-  }
-
-  #assertCarries(type: WsMessageType): void {
-    if (this.#framing.textOnly && type !== "text") {
+  #assertCarries(isText: boolean): void {
+    if (this.#framing.textOnly && !isText) {
       throw new TypeError(`Cannot send binary: ${this.#framing.version} carries text only`);
     }
   }
