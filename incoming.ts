@@ -1,6 +1,6 @@
 import { CloseCode, type MessageSink, type WsMessage, WsProtocolError } from "./framing/mod.ts";
 import { IncomingMessage, streamOf, type WsMessageStream } from "./message_stream.ts";
-import { HIGH_WATER, MESSAGE_QUEUE } from "./queue.ts";
+import { Fifo, HIGH_WATER, MESSAGE_QUEUE } from "./queue.ts";
 import type { Wire } from "./wire.ts";
 
 /** What can be closed: a connection. */
@@ -20,6 +20,11 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   readonly #conn: Closable;
   #controller!: ReadableStreamDefaultController<WsMessage>;
   #reader: ReadableStreamDefaultReader<WsMessage> | undefined;
+  /**
+   * What waits in `stream`, until somebody else may read from it. The stream does not tell: it promises its messages one by
+   * one, and to make a promise of the message out of that costs as much as its own.
+   */
+  #waiting: Fifo<WsMessage> | undefined = new Fifo();
   /** For how many calls of `recv` no message has come, and who waits for them. */
   #unserved = 0;
   #allServed: PromiseWithResolvers<void> | undefined;
@@ -56,7 +61,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   /** Reads until enough messages wait, and hands a failure over behind the last of them. */
   pull(): Promise<void> | undefined {
     if (this.#failure !== undefined) {
-      if (this.#isDry) this.#controller.error(this.#failure);
+      if (this.#isEmpty) this.#controller.error(this.#failure);
       return undefined;
     }
     const promise = new Promise<void>((resolve) => this.#pulling = resolve);
@@ -74,15 +79,22 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
       this.#reader?.releaseLock();
       this.#reader = undefined;
       this.#exposed = true;
+      this.#waiting = undefined;
       if (this.#waitsLong) this.wire.readOn();
     }
     return this.stream;
   }
 
-  /** Whether no message waits to be taken, but one may come. */
-  get #isDry(): boolean {
+  /** Whether no message waits to be taken. */
+  get #isEmpty(): boolean {
+    if (this.#waiting !== undefined) return this.#waiting.first === undefined;
     // an empty queue of an open stream desires exactly as much as it can hold
     return this.#controller.desiredSize === HIGH_WATER;
+  }
+
+  /** Whether no message waits to be taken, but one may come. */
+  get #isDry(): boolean {
+    return this.#isEmpty && !this.#ended;
   }
 
   /** Whether what is sent now answers the last message that has arrived. */
@@ -93,7 +105,11 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   }
 
   recv(): Promise<WsMessage | null> {
-    return this.next().then(messageOf);
+    const message = this.#turn === undefined ? this.#waiting?.first : undefined;
+    if (message === undefined) return this.next().then(messageOf);
+    this.#waiting!.drop();
+    void this.#lock().read(); // that message
+    return Promise.resolve(message);
   }
 
   /** As `recv`, but for iteration: what the stream's reader gives. */
@@ -108,11 +124,12 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
     } catch (error) {
       return Promise.reject(error);
     }
-    if (this.#isDry) {
-      this.#unserved++;
-      this.wire.runDry();
-    }
-    return reader.read() as Promise<IteratorResult<WsMessage, undefined>>;
+    const isDry = this.#isDry;
+    if (isDry) this.#unserved++;
+    this.#waiting?.drop();
+    const read = reader.read() as Promise<IteratorResult<WsMessage, undefined>>;
+    if (isDry) this.wire.runDry();
+    return read;
   }
 
   ready(): Promise<void> {
@@ -154,9 +171,9 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   }
 
   async #nextStream(maxMessageSize: number): Promise<WsMessageStream | null> {
-    const reader = this.#lock();
+    this.#lock();
     await this.#piecewise?.over; // what still comes belongs to the stream before
-    if (this.#isDry && !this.#ended) {
+    if (this.#isDry) {
       const { wire } = this;
       this.#waitsLong = false;
       const message = this.#piecewise = new IncomingMessage(maxMessageSize, {
@@ -168,7 +185,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
       const stream = await message.begun;
       if (stream !== undefined) return stream;
     }
-    const { value, done } = await reader.read();
+    const { value, done } = await this.#nextNow();
     if (done) return null;
     const bytes = typeof value === "string" ? new TextEncoder().encode(value) : value;
     if (bytes.length > maxMessageSize) {
@@ -197,7 +214,8 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
     if (this.#ended) return;
     this.#delivered = this.#answerDue = true;
     this.#controller.enqueue(message);
-    if (this.#unserved > 0 && --this.#unserved === 0) this.#allServed?.resolve();
+    if (this.#unserved === 0) this.#waiting?.push(message);
+    else if (--this.#unserved === 0) this.#allServed?.resolve();
   }
 
   /** Bytes have been decoded. Returns whether there were messages among them, or the end of one. */

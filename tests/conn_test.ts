@@ -82,6 +82,51 @@ Deno.test("ready() waits for a message or the end, and takes nothing", async () 
   assertEquals(await server.recv(), null);
 });
 
+Deno.test("each message comes once and in order, whoever takes it", async () => {
+  for (const seed of [1, 2, 3]) {
+    const random = seeded(seed);
+    const { server, client } = await pair();
+    const texts = Array.from({ length: 600 }, (_, i) => `${i}`);
+    const sending = (async () => {
+      for (const text of texts) {
+        void client.send(text);
+        if (random(30) === 0) await client.ping(); // what is sent in between arrives together
+      }
+    })();
+    const iterator = server[Symbol.asyncIterator]();
+    const takers: (() => Promise<(string | null | undefined)[]>)[] = [
+      async () => [await server.recv() as string | null],
+      async () => await Promise.all([server.recv(), server.recv()]) as (string | null)[],
+      async () => [(await iterator.next()).value as string | undefined],
+      async () => {
+        const stream = await server.recvStream();
+        return [stream === null ? null : await toText(stream)];
+      },
+      async () => {
+        await server.ready();
+        const reader = server.readable.getReader();
+        const { value } = await reader.read();
+        reader.releaseLock();
+        return [value as string | undefined];
+      },
+    ];
+    const received: (string | null | undefined)[] = [];
+    while (received.length < texts.length) {
+      // somebody else reads the stream only after a while
+      const taker = random(received.length < 300 ? takers.length - 1 : takers.length);
+      if (taker !== 1 || received.length < texts.length - 1) {
+        received.push(...await takers[taker]!());
+      }
+    }
+    assertEquals(received, texts);
+    await sending;
+    await finish(client, server);
+    for (const take of takers.slice(0, -1)) {
+      assert((await take()).every((taken) => taken === null || taken === undefined));
+    }
+  }
+});
+
 Deno.test("readable and writable are the streams that recv and send use, one at a time", async () => {
   const { server, client } = await pair();
   await client.send("one");
