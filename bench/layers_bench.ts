@@ -42,15 +42,24 @@ for (const size of SIZES) {
     for (let piece; (piece = server.output.next());) server.output.written(piece.length);
   });
   const frame = encodeFrame(Opcode.Text, bytes, { maskKey: 0x12345678 });
-  Deno.bench(`receive ${size} B of text`, () => {
-    for (let rest = frame; rest.length > 0;) {
-      const space = server.space();
-      const part = rest.subarray(0, space.length);
-      space.set(part);
-      server.receive(part.length);
-      rest = rest.subarray(part.length);
-    }
-  });
+  Deno.bench(`receive ${size} B of text`, () => receive(server, frame));
+}
+for (const size of [16, 125, 700, 1024]) {
+  const server = new Rfc6455Protocol("server", events, limits);
+  const frame = encodeFrame(Opcode.Binary, new Uint8Array(size), { maskKey: 0x12345678 });
+  const frames = concat(Array<Uint8Array>(16).fill(frame));
+  Deno.bench(`receive 16 × ${size} B of binary at once`, () => receive(server, frames));
+}
+
+/** As many reads as it takes. */
+function receive(protocol: Rfc6455Protocol, bytes: Uint8Array): void {
+  while (bytes.length > 0) {
+    const space = protocol.space();
+    const part = bytes.subarray(0, space.length);
+    space.set(part);
+    protocol.receive(part.length);
+    bytes = bytes.subarray(part.length);
+  }
 }
 const frame = encodeFrame(Opcode.Text, new Uint8Array(1000), { maskKey: 1 });
 Deno.bench("read a header", () => void readFrameHeader(frame, 0, frame.length, header));

@@ -143,7 +143,7 @@ export class Input {
  * A copy of `bytes`, in which `length` bytes of payload come first, and then more frames: the payloads of all that are whole
  * unmasked. In one go, for the way into the {@linkcode maskProgram} and back costs more than what it does there.
  */
-function unmaskedFrames(
+export function unmaskedFrames(
   bytes: Uint8Array,
   length: number,
   maskKey: number,

@@ -8,6 +8,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { writeFrameHeader } from "../../framing/frame.ts";
+import { unmaskedFrames } from "../../framing/input.ts";
 import { applyMaskWithin } from "../../framing/mask.ts";
 import { keepMemory } from "../../framing/pool.ts";
 import { asBuffer, writeUtf8 } from "../../framing/utf8.ts";
@@ -37,9 +38,9 @@ class Source implements UnderlyingDefaultSource<Message> {
   #buffer!: Buffer;
   #start = 0;
   #end = 0;
-  /** All that was read last, for the binary messages in it: one copy rather than one for each. */
+  /** What was read last from the first binary message on, for all of them: one copy, and where it begins. */
   #copy: Uint8Array<ArrayBuffer> | undefined;
-  #copyWords: Uint32Array | undefined;
+  #copyStart = 0;
 
   constructor(conn: Deno.Conn, sink: Sink) {
     this.#conn = conn;
@@ -65,7 +66,7 @@ class Source implements UnderlyingDefaultSource<Message> {
       const length = await this.#conn.read(space);
       if (length === null) return controller.close();
       this.#end += length;
-      this.#copy = this.#copyWords = undefined;
+      this.#copy = undefined;
       if (this.#sink.writing !== undefined) await this.#sink.written();
       for (let message; (message = this.#next()) !== undefined; messages++) {
         controller.enqueue(message);
@@ -97,10 +98,11 @@ class Source implements UnderlyingDefaultSource<Message> {
       this.#renew(); // this one is given away
       return bytes;
     }
-    const copy = this.#copy ??= new Uint8Array(bytes.subarray(0, this.#end));
-    this.#copyWords ??= new Uint32Array(copy.buffer, 0, copy.length >> 2);
-    applyMaskWithin(copy, this.#copyWords, at, end, key);
-    return copy.subarray(at, end);
+    if (this.#copy === undefined) {
+      this.#copy = unmaskedFrames(bytes.subarray(at, this.#end), length, key);
+      this.#copyStart = at;
+    }
+    return this.#copy.subarray(at - this.#copyStart, end - this.#copyStart);
   }
 }
 
