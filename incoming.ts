@@ -25,6 +25,8 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
    * one, and to make a promise of the message out of that costs as much as its own.
    */
   #waiting: Fifo<WsMessage> | undefined = new Fifo();
+  /** How many calls of `recv` wait for a promise of the stream: what is asked for after them shall not come before. */
+  #promised = 0;
   /** For how many calls of `recv` no message has come, and who waits for them. */
   #unserved = 0;
   #allServed: PromiseWithResolvers<void> | undefined;
@@ -61,12 +63,16 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   /** Reads until enough messages wait, and hands a failure over behind the last of them. */
   pull(): Promise<void> | undefined {
     if (this.#failure !== undefined) {
-      if (this.#isEmpty) this.#controller.error(this.#failure);
+      this.#failIfEmpty();
       return undefined;
     }
     const promise = new Promise<void>((resolve) => this.#pulling = resolve);
     this.wire.readOn(); // may come to the end of the connection at once
     return promise;
+  }
+
+  #failIfEmpty(): void {
+    if (this.#failure !== undefined && this.#isEmpty) this.#controller.error(this.#failure);
   }
 
   async cancel(): Promise<void> {
@@ -105,12 +111,24 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
   }
 
   recv(): Promise<WsMessage | null> {
-    const message = this.#turn === undefined ? this.#waiting?.first : undefined;
-    if (message === undefined) return this.next().then(messageOf);
+    const isNext = this.#promised === 0 && this.#turn === undefined;
+    const message = isNext ? this.#waiting?.first : undefined;
+    if (message === undefined) {
+      this.#promised++;
+      return this.next().then(this.#messageOf);
+    }
     this.#waiting!.drop();
     void this.#lock().read(); // that message
     return Promise.resolve(message);
   }
+
+  /** Not called when the stream has failed, or is locked by somebody else: then nothing is `#waiting` any more. */
+  readonly #messageOf = (
+    { value, done }: IteratorResult<WsMessage, undefined>,
+  ): WsMessage | null => {
+    this.#promised--;
+    return done ? null : value;
+  };
 
   /** As `recv`, but for iteration: what the stream's reader gives. */
   next(): Promise<IteratorResult<WsMessage, undefined>> {
@@ -124,6 +142,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
     } catch (error) {
       return Promise.reject(error);
     }
+    this.#failIfEmpty(); // now, rather than when it pulls
     const isDry = this.#isDry;
     if (isDry) this.#unserved++;
     this.#waiting?.drop();
@@ -247,7 +266,7 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
     if (failure === undefined) closeQuietly(this.#controller);
     else {
       this.#failure = failure;
-      void this.pull();
+      this.#failIfEmpty();
     }
     this.#unserved = 0; // `stream` has told them
     this.#allServed?.resolve();
@@ -265,10 +284,6 @@ export class Incoming implements UnderlyingDefaultSource<WsMessage> {
     this.#readiness.resolve();
     this.#readiness = undefined;
   }
-}
-
-function messageOf({ value, done }: IteratorResult<WsMessage, undefined>): WsMessage | null {
-  return done ? null : value;
 }
 
 /** Takes a message that nobody wants. */

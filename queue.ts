@@ -30,8 +30,10 @@ export class Fifo<T> {
 
   /** Takes out the first. */
   drop(): void {
-    this.#first = this.#first?.next;
+    const link = this.#first;
+    this.#first = link?.next;
     if (this.#first === undefined) this.#last = undefined;
+    else link!.next = undefined; // or one that has grown old would keep all that came after it
   }
 }
 

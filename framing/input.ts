@@ -1,6 +1,6 @@
 import type { Buffer } from "node:buffer";
 import { readFrameHeader } from "./frame.ts";
-import { applyMask, applyMaskWithin, maskedCopy } from "./mask.ts";
+import { applyMask, applyMaskWithin, maskedCopy, PROGRAM_FROM } from "./mask.ts";
 import { maskProgram } from "./mask_simd.ts";
 import { keepMemory, LARGE_BUFFER, largeBuffers, mediumBuffers, poolFor } from "./pool.ts";
 import { asBuffer } from "./utf8.ts";
@@ -148,7 +148,7 @@ export function unmaskedFrames(
   length: number,
   maskKey: number,
 ): Uint8Array<ArrayBuffer> {
-  const program = maskProgram();
+  const program = bytes.length >= PROGRAM_FROM && maskProgram();
   const copy = program ? program.load(bytes) : copyOf(bytes);
   const header = { fin: true, rsv1: false, opcode: 0, length, masked: true, maskKey };
   let start = 0, end = length, size;

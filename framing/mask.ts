@@ -3,7 +3,7 @@ import { type MaskProgram, maskProgram, PART } from "./mask_simd.ts";
 /** A masking key is held as a number, its first byte in the lowest eight bits. */
 
 /** From this length on the way to the {@linkcode maskProgram} and back is worth it (`deno task bench:micro`). */
-const PROGRAM_FROM = 1024;
+export const PROGRAM_FROM = 1024;
 /** From this length on a view of 32-bit words is worth its 23 ns (`deno task bench:micro`). */
 const WORDS_FROM = 48;
 

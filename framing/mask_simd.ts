@@ -50,7 +50,7 @@ export class MaskProgram {
 
 let program: MaskProgram | false | undefined;
 
-/** The program, or `false` where there can be none; made by the first long payload, for it takes half a millisecond. */
+/** The program, or `false` where there can be none; made when it is first needed, for that takes half a millisecond. */
 export function maskProgram(): MaskProgram | false {
   return program ??= instantiate();
 }

@@ -1,5 +1,5 @@
 /** What comes in one read, or waits together: each part has its turn, and what ends the connection comes last. */
-import { assertEquals, assertLess, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { concat } from "@std/bytes";
 import { toBytes } from "@std/streams/unstable-to-bytes";
 import { toText } from "@std/streams";
@@ -32,6 +32,39 @@ for (const role of ROLES) {
     ["a Close", peer.frame(Opcode.Close, encodeClose(1000))],
     ["a violation", peer.frame(Opcode.Text, Uint8Array.of(0xff))],
   ];
+
+  Deno.test(`${role}: a recv that finds its message settles behind one that has waited for the message before`, async () => {
+    const { peer, conn } = await against(role);
+    const order: unknown[] = [];
+    const one = conn.recv().then((message) => order.push(message));
+    const pong = conn.ping();
+    const [, payload] = (await peer.next())!;
+    // the Pong comes first, so what it wakes runs before what the first message wakes
+    await peer.write(concat([
+      peer.frame(Opcode.Pong, payload),
+      peer.frame(Opcode.Text, "one"),
+      peer.frame(Opcode.Text, "two"),
+    ]));
+    await pong;
+    await Promise.all([one, conn.recv().then((message) => order.push(message))]);
+    assertEquals(order, ["one", "two"]);
+    await over(peer, conn);
+  });
+
+  Deno.test(`${role}: behind messages that waited, calls that do not wait for each other are told of a loss`, async () => {
+    for (const look of ["readable", "ready"] as const) {
+      const { peer, conn } = await against(role);
+      await peer.write(concat([peer.frame(Opcode.Text, "one"), peer.frame(Opcode.Text, "two")]));
+      await over(peer, conn);
+      const calls = [conn.recv(), conn.recv(), ...look === "ready" ? [] : [conn.recv()]];
+      if (look === "ready") await conn.ready();
+      const lost = look === "ready" ? conn.recv() : calls.pop()!;
+      const { readable } = conn;
+      await assertRejects(() => lost, WsConnectionLost);
+      assertEquals(await Promise.all(calls), ["one", "two"]);
+      assert(!readable.locked);
+    }
+  });
 
   Deno.test(`${role}: ready() right after a recv, with the end behind its message, resolves`, async () => {
     for (const which of [0, 1]) {
