@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers";
 import type { Protocol } from "./framing/mod.ts";
 
-/** So many messages of a long run leave before the rest of it is done. */
+/** So many messages of a long run leave before the rest of it is done; half as many if no other connection has one. */
 const FIRST_PART = 32;
 
 const NONE = new Uint8Array(0);
@@ -148,7 +148,7 @@ export class Wire {
   /** A message has been framed, and more may follow. */
   gather(): void {
     if (!this.#isBusy) this.flush(); // it is the first of this turn: there is nothing to gather it with
-    else if (++this.#gathered >= this.#leavesAt) {
+    else if (++this.#gathered >= (Wire.#busyCount > 1 ? this.#leavesAt : this.#leavesAt / 2)) {
       // A long run leaves in parts, each longer than the one before: the peer works on them while this side goes on.
       this.#leavesAt *= 3;
       this.flush();

@@ -172,33 +172,45 @@ Deno.test("a stream that is not read wants few pieces of a byte: they weigh more
   assertEquals((await toBytes((await message.begun)!)).length, pieces);
 });
 
+/** How many messages leave with each write of a connection that echoes `count` that came with one read. */
+async function echoedParts(count: number): Promise<number[]> {
+  const writes: number[] = [];
+  const frame = encodeFrame(Opcode.Text, Uint8Array.of(0x61), { maskKey: 0 });
+  const arrived = concat(new Array<Uint8Array>(count).fill(frame));
+  const reads = [arrived];
+  const transport = {
+    read: (into: Uint8Array) => {
+      const bytes = reads.pop();
+      into.set(bytes ?? []);
+      return Promise.resolve(bytes?.length ?? null);
+    },
+    write: (bytes: Uint8Array) => Promise.resolve(writes.push(bytes.length / 3) && bytes.length),
+    close: () => {},
+  };
+  const conn = new WsConn(transport as unknown as Deno.Conn, {
+    line: "",
+    headers: new Headers(),
+    url: new URL("ws://localhost/"),
+    protocol: "",
+    extensions: "",
+    rest: new Uint8Array(0),
+    framing: (events) => new Rfc6455Protocol("server", events, { maxMessageSize: 1 }),
+  }, connLimits({}));
+  await assertRejects(async () => {
+    for await (const message of conn) await conn.send(message);
+  }, WsConnectionLost);
+  return writes;
+}
+
 Deno.test("the answers to what came in one read leave in one write; those of a long run in parts, each longer", async () => {
-  for (const [count, parts] of [[1, [1]], [31, [31]], [100, [32, 64, 4]]] as const) {
-    const writes: number[] = [];
-    const frame = encodeFrame(Opcode.Text, Uint8Array.of(0x61), { maskKey: 0 });
-    const arrived = concat(new Array<Uint8Array>(count).fill(frame));
-    const reads = [arrived];
-    const transport = {
-      read: (into: Uint8Array) => {
-        const bytes = reads.pop();
-        into.set(bytes ?? []);
-        return Promise.resolve(bytes?.length ?? null);
-      },
-      write: (bytes: Uint8Array) => Promise.resolve(writes.push(bytes.length / 3) && bytes.length),
-      close: () => {},
-    };
-    const conn = new WsConn(transport as unknown as Deno.Conn, {
-      line: "",
-      headers: new Headers(),
-      url: new URL("ws://localhost/"),
-      protocol: "",
-      extensions: "",
-      rest: new Uint8Array(0),
-      framing: (events) => new Rfc6455Protocol("server", events, { maxMessageSize: 1 }),
-    }, connLimits({}));
-    await assertRejects(async () => {
-      for await (const message of conn) await conn.send(message);
-    }, WsConnectionLost);
-    assertEquals(writes, [...parts]);
+  const cases = [
+    { count: 1, alone: [1], together: [1] },
+    { count: 15, alone: [15], together: [15] },
+    { count: 31, alone: [16, 15], together: [31] },
+    { count: 100, alone: [16, 32, 52], together: [32, 64, 4] },
+  ];
+  for (const { count, alone, together } of cases) {
+    assertEquals(await echoedParts(count), alone);
+    assertEquals(await Promise.all([echoedParts(count), echoedParts(count)]), [together, together]);
   }
 });
