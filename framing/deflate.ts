@@ -27,11 +27,11 @@ import { WsProtocolError } from "./error.ts";
 
 /** What is taken off the end of a compressed message, and put back before it is inflated (RFC 7692 §7.2.1–2). */
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
-/** zlib works in this thread: after so many bytes of input or output it pauses. */
+/** zlib works in this thread: so many bytes of input, or of output, it works off before others have their turn. */
 const DEFLATE_SLICE = 256 * 1024;
 const INFLATE_SLICE = 1024 * 1024;
 /** What a message counts besides what it inflates to, and what a zlib stream does that has to be made for a part of it. */
-const MESSAGE_SLICE = 8 * 1024, STREAM_SLICE = 128 * 1024;
+const MESSAGE_WORK = 2 * 1024, STREAM_WORK = 128 * 1024;
 
 /** How messages are compressed in one direction. */
 export interface DeflateDirection {
@@ -54,8 +54,8 @@ export interface MessageDeflateOptions {
   /** zlib's memory level, 1–9. Default: 8. */
   memLevel?: number | undefined;
   /**
-   * Is called when zlib has worked for so long that others should have their turn: is to call `goOn` once, when they have
-   * had it, and returns how to call that off, which may be too late. Default: zlib goes on at once.
+   * Is called when zlib has worked for a while: is to call `goOn` once, when others have had their turn, and returns how to
+   * call that off, which may be too late. Default: zlib goes on at once, for as long as it has to.
    */
   pause?: ((goOn: () => void) => () => void) | undefined;
 }
@@ -66,6 +66,50 @@ const noPause: Pause = (goOn) => {
   goOn();
   return () => {};
 };
+
+/** What zlib may do before others have their turn. */
+class Slice {
+  readonly #size: number;
+  readonly #pause: Pause;
+  /** How much has been done since they had it. */
+  #done = 0;
+  /** Whether they are about to have it, and how to call that off. */
+  #asked = false;
+  #callOff: (() => void) | undefined;
+
+  constructor(size: number, pause: Pause) {
+    this.#size = size;
+    this.#pause = pause;
+  }
+
+  /** How much may still be done. */
+  get left(): number {
+    return Math.max(0, this.#size - this.#done);
+  }
+
+  /** So much more has been done. At half of it, asks to be told when others have their turn anyway: most often they do. */
+  add(work: number): void {
+    this.#done += work;
+    if (!this.#asked && this.#done >= this.#size / 2) this.afterOthers(() => {});
+  }
+
+  /** Calls `goOn`, and nothing that was to be called before, when others have had their turn. */
+  afterOthers(goOn: () => void): void {
+    this.callOff();
+    this.#asked = true;
+    this.#callOff = this.#pause(() => {
+      this.#asked = false;
+      this.#done = 0;
+      goOn();
+    });
+  }
+
+  /** What waits for others is not to go on. */
+  callOff(): void {
+    this.#callOff?.();
+    this.#asked = false;
+  }
+}
 
 /**
  * Both directions of permessage-deflate on one connection, as they were agreed on. zlib's memory is taken with the first
@@ -134,15 +178,12 @@ export class Deflater {
   readonly #pieces: Uint8Array[] = [];
   /** Fails the call that waits. */
   #fail: ((error: Error) => void) | undefined;
-  /** How much has been done since the last pause, and how to call off what comes after it. */
-  #slice = 0;
-  #callOff: (() => void) | undefined;
-  readonly #pause: Pause;
+  readonly #slice: Slice;
 
   /** Use {@linkcode MessageDeflate}. */
   constructor(options: MessageDeflateOptions) {
     this.#options = options;
-    this.#pause = options.pause ?? noPause;
+    this.#slice = new Slice(DEFLATE_SLICE, options.pause ?? noPause);
     const { outgoing, level = constants.Z_DEFAULT_COMPRESSION, memLevel = 8 } = options;
     // zlib makes 9 of 8, and then looks back no further than 250 bytes
     const { windowBits = 15, noContextTakeover } = outgoing ?? {};
@@ -159,8 +200,8 @@ export class Deflater {
    */
   deflate(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
     if (bytes.length > DEFLATE_SLICE) {
-      const outgoing = { ...this.#options.outgoing, noContextTakeover: true };
-      return new Deflater({ ...this.#options, outgoing }).push(new Uint8Array(bytes), true);
+      const single = new Deflater(this.#options);
+      return single.push(new Uint8Array(bytes), true).finally(() => single.destroy());
     }
     const finishFlush = constants.Z_SYNC_FLUSH;
     const compressed = deflateRawSync(bytes, { ...this.#settings, finishFlush });
@@ -178,16 +219,16 @@ export class Deflater {
   async push(bytes: Uint8Array, last: boolean): Promise<Uint8Array> {
     const stream = this.#stream ??= this.#open();
     let at = 0;
-    for (let end; (end = at + DEFLATE_SLICE - this.#slice) < bytes.length; at = end) {
+    for (let end; (end = at + this.#slice.left) < bytes.length; at = end) {
       await this.#orFail((done) => stream.write(bytes.subarray(at, end), done));
-      await this.#orFail((done) => this.#callOff = this.#pause(done));
-      this.#slice = 0;
+      this.#slice.add(end - at);
+      if (this.#slice.left === 0) await this.#orFail((done) => this.#slice.afterOthers(done));
     }
-    this.#slice += bytes.length - at;
+    this.#slice.add(bytes.length - at);
     stream.write(bytes.subarray(at));
     await this.#orFail((done) => stream.flush(constants.Z_SYNC_FLUSH, done));
     const pieces = this.#pieces.splice(0);
-    if (last && this.#options.outgoing?.noContextTakeover) this.destroy();
+    if (last && this.#options.outgoing?.noContextTakeover) this.#close();
     const compressed = pieces.length === 1 ? pieces[0]! : concat(pieces);
     if (!last) return compressed;
     // RFC 7692 §7.2.3.6: where there was nothing left to flush, an empty block has to be what the tail is taken off
@@ -196,10 +237,14 @@ export class Deflater {
 
   /** Gives zlib's memory back, and makes the call that waits fail. */
   destroy(): void {
+    this.#close();
+    this.#slice.callOff();
+    this.#fail?.(new Error("The deflater was destroyed"));
+  }
+
+  #close(): void {
     this.#stream?.destroy();
     this.#stream = undefined;
-    this.#callOff?.();
-    this.#fail?.(new Error("The deflater was destroyed"));
   }
 
   #open(): DeflateRaw {
@@ -261,15 +306,12 @@ export class Inflater {
   #held = false;
   /** Whether zlib has worked off the input; some output may still wait to be taken. */
   #flushed = false;
-  /** How much has been done since the last pause, and how to call off what comes after it. */
-  #slice = 0;
-  #callOff: (() => void) | undefined;
-  readonly #pause: Pause;
+  readonly #slice: Slice;
 
   /** Use {@linkcode MessageDeflate}. */
-  constructor(options: DeflateDirection, pause: (goOn: () => void) => () => void) {
+  constructor(options: DeflateDirection, pause: Pause) {
     this.#options = options;
-    this.#pause = pause;
+    this.#slice = new Slice(INFLATE_SLICE, pause);
   }
 
   /**
@@ -283,7 +325,7 @@ export class Inflater {
     this.#begun ||= bytes.length > 0;
     // A message of no bytes at all is not DEFLATE, but has one meaning only; the tail alone would be half a block.
     if (!this.#begun) return queueMicrotask(() => this.events.done());
-    this.#write(bytes);
+    this.#write(last ? concat([bytes, TAIL]) : bytes);
   }
 
   /** Goes on after `output` has returned `false`. */
@@ -302,12 +344,13 @@ export class Inflater {
     const stream = this.#stream;
     this.#stream = undefined;
     this.#held = this.#flushed = this.#begun = false;
-    this.#callOff?.();
+    this.#slice.callOff();
     stream?.destroy();
   }
 
   #open(): InflateRaw {
-    const stream = createInflateRaw({ windowBits: this.#options.windowBits ?? 15 });
+    const { windowBits = 15 } = this.#options;
+    const stream = createInflateRaw({ windowBits, flush: constants.Z_SYNC_FLUSH });
     stream.on(
       "data",
       (piece: Buffer) => this.#stream === stream && this.#output(stream, bytesOf(piece)),
@@ -325,10 +368,8 @@ export class Inflater {
     const stream = this.#stream ??= this.#open();
     this.#input = bytes;
     this.#taken = stream.bytesWritten;
-    stream.write(bytes);
-    if (this.#last) stream.write(TAIL);
-    stream.flush(constants.Z_SYNC_FLUSH, (error?: Error | null) => {
-      if (this.#stream !== stream || error) return;
+    stream.write(bytes, () => {
+      if (this.#stream !== stream || stream.destroyed) return; // "error" tells why
       this.#flushed = true;
       if (!this.#held && this.#allTaken(stream)) this.#allOut(stream);
     });
@@ -337,10 +378,10 @@ export class Inflater {
   #output(stream: InflateRaw, piece: Uint8Array): void {
     this.#held = !this.events.output(piece);
     if (this.#stream !== stream) return; // that was too much
-    this.#slice += piece.length;
+    this.#slice.add(piece.length);
     if (this.#held) stream.pause();
     else if (this.#allTaken(stream)) this.#allOut(stream);
-    else if (this.#slice >= INFLATE_SLICE) {
+    else if (this.#slice.left === 0) {
       stream.pause();
       this.#inTurn(() => {});
     }
@@ -348,10 +389,8 @@ export class Inflater {
 
   /** Goes on: at once, or after a pause if much has been done. */
   #inTurn(act: () => void): void {
-    if (this.#slice < INFLATE_SLICE) return act();
-    this.#slice = 0;
-    this.#callOff?.();
-    this.#callOff = this.#pause(() => {
+    if (this.#slice.left > 0) return act();
+    this.#slice.afterOthers(() => {
       // whichever pause it is: one that is called off may have been what a paused stream waited for
       if (!this.#held) this.#stream?.resume();
       act();
@@ -366,10 +405,8 @@ export class Inflater {
   /** What was pushed is inflated, and taken. */
   #allOut(stream: InflateRaw): void {
     this.#flushed = false;
-    const taken = stream.bytesWritten - this.#taken;
-    if (taken < this.#input.length + (this.#last ? TAIL.length : 0)) {
-      return this.#afterFinalBlock(stream, this.#input.subarray(taken));
-    }
+    const rest = this.#input.subarray(stream.bytesWritten - this.#taken);
+    if (rest.length > 0) return this.#afterFinalBlock(stream, rest);
     if (this.#last && this.#options.noContextTakeover) stream.reset(); // a new one would cost ten times as much
     this.#done();
   }
@@ -377,7 +414,7 @@ export class Inflater {
   #done(): void {
     if (this.#last) {
       this.#begun = false;
-      this.#slice += MESSAGE_SLICE;
+      this.#slice.add(MESSAGE_WORK);
     }
     this.#inTurn(() => this.events.done());
   }
@@ -386,8 +423,8 @@ export class Inflater {
   #afterFinalBlock(stream: InflateRaw, rest: Uint8Array): void {
     stream.destroy();
     this.#stream = undefined;
-    this.#slice += STREAM_SLICE;
-    if (rest.length === 0) return this.#done();
+    this.#slice.add(STREAM_WORK);
+    if (this.#last && rest.length <= TAIL.length) return this.#done();
     this.#stream = this.#open();
     this.#inTurn(() => this.#write(rest));
   }

@@ -67,7 +67,7 @@ async function inflateAll(messages: Uint8Array[], pauses?: Pauses): Promise<numb
 Deno.test("whatever comes while zlib pauses, and however little: it goes on", async () => {
   const large = compressed(new Uint8Array(MiB)), empty = Uint8Array.of(0x00);
   const hello = compressed(bytesOf("Hello"));
-  for (const empties of [0, 1, 126, 127, 128, 200, 300]) {
+  for (const empties of [0, 1, 254, 255, 256, 510, 511, 512, 700]) {
     const messages = [large, ...new Array<Uint8Array>(empties).fill(empty), hello, large, hello];
     const expected = [MiB, ...new Array<number>(empties).fill(0), 5, MiB, 5];
     const pauses = new Pauses();
@@ -75,6 +75,26 @@ Deno.test("whatever comes while zlib pauses, and however little: it goes on", as
     assert(pauses.count >= 2);
     assertEquals(await inflateAll(messages), expected); // nor does it need any pause
   }
+});
+
+Deno.test("zlib waits for nobody as long as others have their turn anyway", async () => {
+  const pauses = new Pauses();
+  const { deflater, inflater } = new MessageDeflate({ pause: pauses.pause });
+  const message = bytesOf("again and ".repeat(1000)), small = compressed(message);
+  const inflate = () =>
+    new Promise<void>((resolve) => {
+      inflater.events = { output: () => true, done: () => resolve() };
+      inflater.push(small, true);
+    });
+  for (let i = 0; i < 1000; i++) { // 10 MB each way
+    if (pauses.waiting > 0) pauses.end(); // in between, where it is not waited for
+    await deflater.push(message, true);
+    await inflate();
+  }
+  assert(pauses.count > 50);
+  deflater.destroy();
+  inflater.destroy();
+  assertEquals(pauses.waiting, 0);
 });
 
 Deno.test("a pause that the end of the connection finds is called off", async () => {
