@@ -65,7 +65,7 @@ const OK = 0, FAILED = 1, USAGE = 2, CLOSED_BY_SERVER = 3, NO_ANSWER = 4;
 const MAX_WAIT = 2147483;
 
 /** How long it takes at most, in ms, to see that lines which are there already come too late. */
-const GRACE = 20;
+const GRACE = 100;
 
 /** The codes of a server that has just come to its end. */
 const EXPECTED: readonly number[] = [CloseCode.Normal, CloseCode.GoingAway, CloseCode.NoStatus];
