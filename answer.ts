@@ -1,5 +1,6 @@
 /** How an HTTP answer is read: a server's to the opening request, a proxy's to CONNECT. */
 import { toArrayBuffer } from "@std/streams/to-array-buffer";
+import { loadBuffer } from "./framing/utf8.ts";
 import { BodyDecoder } from "./handshake/body.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
 import { HeadReader, type ResponseHead } from "./handshake/head.ts";
@@ -35,6 +36,7 @@ export async function readAnswer(
   expected: Expected,
   rest: Uint8Array = NONE,
 ): Promise<Answer> {
+  await loadBuffer(); // while the answer is on its way
   for (;;) {
     const reader = new HeadReader();
     const response = await readResponse(conn, expected, reader, rest);

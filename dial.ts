@@ -1,5 +1,4 @@
 /** How a connection to a server comes about, before anything is said to it: TCP, TLS, Unix sockets, proxies. */
-import { setImmediate } from "node:timers"; // of what Deno has, only this is the end of a turn
 import { type Expected, readAnswer } from "./answer.ts";
 import { environmentProxy } from "./handshake/environment.ts";
 import { WsHandshakeError } from "./handshake/error.ts";
@@ -162,7 +161,8 @@ async function naming<T>(
 
 async function dialTcp(url: URL, { signal, onConn }: Attempt): Promise<Deno.TcpConn> {
   const canceller = new AbortController();
-  // Deno loses a connection that is made but not yet told of when its signal comes. At the end of a turn all are told of.
+  // Deno loses a connection that is made but not yet told of when its signal comes. At the end of a turn, which of all
+  // that Deno has is `setImmediate` alone, all are told of.
   const onAbort = () => void setImmediate(() => canceller.abort(signal.reason));
   signal.addEventListener("abort", onAbort);
   try {

@@ -1,4 +1,4 @@
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import { WsConnectionClosed } from "./errors.ts";
 import { assertMessage, isMessage } from "./framing/message.ts";
 import { decodeUtf8 } from "./framing/utf8.ts";

@@ -1,4 +1,4 @@
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import { Utf8Validator } from "./framing/utf8.ts";
 import type { WsMessageType } from "./framing/mod.ts";
 

@@ -1,4 +1,3 @@
-import { setTimeout } from "node:timers/promises";
 import { wsConnect, type WsConnectOptions } from "./client.ts";
 import { endedBy, type WsConn } from "./conn.ts";
 import { WsConnectionClosed, WsConnectionLost } from "./errors.ts";
@@ -200,6 +199,7 @@ async function* connections(
     }
     const delay = delayBefore(attempt, settings, Math.random(), retryAfter(cause));
     onRetry?.({ attempt, delay, cause });
+    const { setTimeout } = await import("node:timers/promises"); // 6 ms, for those who reconnect
     await setTimeout(delay * 1000, undefined, { signal }).catch(() => {});
     signal?.throwIfAborted();
   }

@@ -245,6 +245,7 @@ export class WsServer implements AsyncDisposable {
       void this.shutdown();
       throw error;
     }
+    void import("./handshake/challenge.ts"); // in time for the first client
   }
 
   /** The connections that are open, or closing. */

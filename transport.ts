@@ -1,5 +1,5 @@
 /** What the client and the server do with a connection before it is a WebSocket. */
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import { smallBuffers } from "./framing/pool.ts";
 import type { BodyDecoder } from "./handshake/body.ts";
 import type { HeadReader } from "./handshake/head.ts";

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import type { Protocol } from "./framing/mod.ts";
 
 /** So many messages of a long run leave before the rest of it is done; half as many if no other connection has one. */

@@ -1,5 +1,5 @@
 /** The layers by themselves, in ns a message: `deno task bench:micro`. */
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import { WsConn, type WsOpening } from "../conn.ts";
 import { MessageDeflate } from "../framing/deflate.ts";
 import { Rfc6455Protocol } from "../framing/mod.ts";

@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import type { Buffer } from "node:buffer";
 // persistent zlib streams: CompressionStream can neither flush a message nor keep its window for the next
 import { constants, createDeflateRaw, createInflateRaw, deflateRawSync } from "node:zlib";

@@ -1,4 +1,4 @@
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import { WsProtocolError } from "./error.ts";
 import { Input } from "./input.ts";
 import { MessageBuilder, type MessageSink, type WsMessage } from "./message.ts";

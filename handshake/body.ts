@@ -1,4 +1,5 @@
-import { concat, indexOfNeedle } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
+import { indexOfNeedle } from "@std/bytes/index-of-needle";
 import { WsHandshakeError } from "./error.ts";
 import { type Head, isDigits, listOf, trimOws } from "./head.ts";
 

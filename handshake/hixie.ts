@@ -1,4 +1,4 @@
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import type { Challenge } from "./challenge.ts";
 import { WsHandshakeError } from "./error.ts";
 import { type Fields, formatHead, listHas, type RequestHead, type ResponseHead } from "./head.ts";

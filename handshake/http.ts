@@ -1,4 +1,4 @@
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import { WsHandshakeError } from "./error.ts";
 import { formatHead, type RequestHead } from "./head.ts";
 import { requestUrl } from "./url.ts";

@@ -1,4 +1,4 @@
-import { concat } from "@std/bytes";
+import { concat } from "@std/bytes/concat";
 import { encodeFrame, Opcode, readFrameHeader } from "@wsconn/ws/framing";
 import { MessageDeflate } from "@wsconn/ws/framing/deflate";
 import { writeAll } from "../../transport.ts";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { acceptKey, answerTo, generateChallenge, keyNumber } from "../../handshake/challenge.ts";
 import { WsHandshakeError } from "../../handshake/error.ts";
+import { expectedAccept } from "../../handshake/rfc6455.ts";
 import { bytesOf } from "../helpers/bytes.ts";
 
 const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
@@ -50,6 +51,7 @@ Deno.test("hybi-00 §4.1: 2,000 generated keys are as the draft says", () => {
   assertEquals(seen.size, 2000);
 });
 
-Deno.test("RFC 6455 §1.3: the example key and its answer", () => {
-  assertEquals(acceptKey("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+Deno.test("RFC 6455 §1.3: the example key and its answer, as a server makes it and as a client expects it", async () => {
+  const key = "dGhlIHNhbXBsZSBub25jZQ==", answer = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+  assertEquals([acceptKey(key), await expectedAccept(key)], [answer, answer]);
 });
