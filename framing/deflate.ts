@@ -31,7 +31,7 @@ const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 const DEFLATE_SLICE = 256 * 1024;
 const INFLATE_SLICE = 1024 * 1024;
 /** What a message counts besides what it inflates to, and what a zlib stream does that has to be made for a part of it. */
-const MESSAGE_WORK = 2 * 1024, STREAM_WORK = 128 * 1024;
+const MESSAGE_WORK = 8 * 1024, STREAM_WORK = 128 * 1024;
 
 /** How messages are compressed in one direction. */
 export interface DeflateDirection {
@@ -368,11 +368,14 @@ export class Inflater {
     const stream = this.#stream ??= this.#open();
     this.#input = bytes;
     this.#taken = stream.bytesWritten;
-    stream.write(bytes, () => {
-      if (this.#stream !== stream || stream.destroyed) return; // "error" tells why
-      this.#flushed = true;
-      if (!this.#held && this.#allTaken(stream)) this.#allOut(stream);
-    });
+    // of an error the stream may know only after this call: "error" then tells of it, later still
+    stream.write(bytes, () => queueMicrotask(() => this.#written(stream)));
+  }
+
+  #written(stream: InflateRaw): void {
+    if (this.#stream !== stream || stream.destroyed) return;
+    this.#flushed = true;
+    if (!this.#held && this.#allTaken(stream)) this.#allOut(stream);
   }
 
   #output(stream: InflateRaw, piece: Uint8Array): void {

@@ -15,6 +15,7 @@ interface Dependency {
 async function loadedWith(path: string): Promise<string[]> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["info", "--json", new URL(path, import.meta.url).href],
+    cwd: new URL("..", import.meta.url),
   }).output();
   const { roots, modules }: Graph = JSON.parse(new TextDecoder().decode(stdout));
   const dependencies = new Map(modules.map((module) => [module.specifier, module.dependencies]));

@@ -37,6 +37,9 @@ const RSV1_WRONG: Wrong[] = [
   ["RSV3 too", [[0xd1, HELLO]], "RSV2 or RSV3"],
 ];
 
+/** 32 KiB of zeros, more than zlib gives at once, and the end of their block. */
+const LONG = compressed(new Uint8Array(32768)).toHex() + "0000ffff";
+
 const CORRUPT: Wrong[] = [
   ["a type of block that there is not", [[0xc1, "06"]], "invalid block type"],
   ["the same, last of all", [[0xc1, "07"]], "invalid block type"],
@@ -51,6 +54,8 @@ const CORRUPT: Wrong[] = [
     [[0x41, "f248cd"], [0x00, "c9c907"], [0x80, "000000ffff06"]],
     "invalid block type",
   ],
+  ["what is wrong at the end of a long message", [[0xc1, LONG + "06"]], "invalid block type"],
+  ["what is wrong within a long message", [[0xc1, LONG + "06" + HELLO]], "invalid block type"],
   ["what is wrong behind BFINAL", [[0xc1, "f348cdc9c90700" + "06"]], "invalid block type"],
   [
     "what refers to before BFINAL",

@@ -67,7 +67,7 @@ async function inflateAll(messages: Uint8Array[], pauses?: Pauses): Promise<numb
 Deno.test("whatever comes while zlib pauses, and however little: it goes on", async () => {
   const large = compressed(new Uint8Array(MiB)), empty = Uint8Array.of(0x00);
   const hello = compressed(bytesOf("Hello"));
-  for (const empties of [0, 1, 254, 255, 256, 510, 511, 512, 700]) {
+  for (const empties of [0, 1, 63, 64, 126, 127, 128, 200, 300]) {
     const messages = [large, ...new Array<Uint8Array>(empties).fill(empty), hello, large, hello];
     const expected = [MiB, ...new Array<number>(empties).fill(0), 5, MiB, 5];
     const pauses = new Pauses();
